@@ -1,0 +1,39 @@
+"""Shared by all tests: few threads, no network, pictures that need no files."""
+
+from __future__ import annotations
+
+import os
+
+# read when huggingface_hub is imported, so before any import of the zoo
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+# a deadline would be a timed assertion
+hypothesis.settings.register_profile("zoo", deadline=None, max_examples=30)
+hypothesis.settings.load_profile("zoo")
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def cartoon() -> np.ndarray:
+    """(96, 128, 3) uint8: flat regions with straight and round edges, and a ramp; no pixel is black or white."""
+    y, x = np.mgrid[:96, :128]
+    picture = np.full((96, 128, 3), (60, 90, 120), dtype=np.uint8)
+    picture[16:56, 12:60] = (200, 70, 50)
+    picture[(x - 88) ** 2 + (y - 40) ** 2 < 24**2] = (230, 210, 80)
+    picture[72:, :] = (40 + x[72:] // 2)[..., None]
+    return picture
+
+
+@pytest.fixture
+def noisy(cartoon: np.ndarray) -> Image.Image:
+    """`cartoon` as a PIL image with noise of 25."""
+    from zoo.noise import add_noise
+
+    return add_noise(Image.fromarray(cartoon), 25, seed=7)
