@@ -1,0 +1,106 @@
+"""`zoo denoise`: files in, files out, around `zoo.tasks.denoise`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from .. import images, noise
+from ..tasks.denoise import denoise_steps
+
+
+def run(
+    inputs: list[Path],
+    output: Path | None,
+    model: str,
+    lam: float | None,
+    sigma: float | None,
+    add_noise: float | None,
+    seed: int,
+    reference: Path | None,
+) -> list[dict[str, Any]]:
+    """Denoise files.
+
+    Args:
+        inputs: Picture files, or one folder.
+        output: File for one picture, else a folder; None: next to each input, with `_denoised` in the name.
+        model, lam, sigma: as in `zoo.tasks.denoise`.
+        add_noise: Noise to add first, 0..255 scale; the input is then the reference. None: none.
+        seed: Seed of that noise; picture i gets seed + i.
+        reference: Clean picture to measure one input against.
+
+    Returns:
+        One JSON-able record for each picture: input, output and the fields of `DenoiseInfo`.
+
+    Raises:
+        ValueError: nothing to do, or an output that would overwrite an input.
+        OSError: a file cannot be read or written.
+    """
+    if add_noise is not None and reference is not None:
+        raise ValueError("--add-noise, --reference: give one; with added noise the input is the reference")
+    pairs = _pairs(inputs, output)
+    if reference is not None and len(pairs) > 1:
+        raise ValueError(f"--reference: goes with one picture, there are {len(pairs)}")
+    records = []
+    for index, (source, target) in enumerate(pairs):
+        picture = images.read_image(source)
+        clean = None if reference is None else images.read_image(reference)
+        if add_noise is not None:
+            clean, picture = picture, noise.add_noise(picture, add_noise, seed + index)
+        result, record = _one(source, picture, clean, model, lam, sigma)
+        images.write_png(target, result)
+        records.append({"input": str(source), "output": str(target), **record})
+    return records
+
+
+def _one(
+    source: Path, picture: Image.Image, clean: Any, model: str, lam: float | None, sigma: float | None
+) -> tuple[Image.Image, dict[str, Any]]:
+    live = sys.stderr.isatty()
+    for step in denoise_steps(picture, model, lam, sigma, reference=clean):
+        if live:
+            end = "\n" if step.done else ""
+            print(f"\r{source.name}: {step.progress:4.0%}", end=end, file=sys.stderr, flush=True)
+    return step.image, step.info.to_dict()
+
+
+def _pairs(inputs: list[Path], output: Path | None) -> list[tuple[Path, Path]]:
+    """Which file goes where."""
+    folder = len(inputs) == 1 and inputs[0].is_dir()
+    if folder:
+        sources = sorted(p for p in inputs[0].iterdir() if p.is_file() and p.suffix.lower() in images.SUFFIXES)
+        if not sources:
+            raise ValueError(f"{inputs[0]}: no pictures in this folder ({', '.join(images.SUFFIXES)})")
+        output = output or inputs[0].with_name(f"{inputs[0].resolve().name}_denoised")
+    else:
+        sources = inputs
+        for source in sources:
+            if source.is_dir():
+                raise ValueError(f"{source}: a folder goes alone, not among other inputs")
+            if not source.exists():
+                raise FileNotFoundError(f"{source}: no such file")
+    if output is None:
+        targets = [source.with_name(f"{source.stem}_denoised.png") for source in sources]
+    elif folder or len(sources) > 1 or output.is_dir():
+        if output.exists() and not output.is_dir():
+            raise ValueError(f"{output}: must be a folder, there are {len(sources)} pictures to write")
+        targets = [output / f"{source.stem}.png" for source in sources]
+    else:
+        if output.suffix.lower() != ".png":
+            raise ValueError(f"{output}: results are written as lossless .png, name the output so")
+        targets = [output]
+    _check_targets(sources, targets)
+    return list(zip(sources, targets, strict=True))
+
+
+def _check_targets(sources: list[Path], targets: list[Path]) -> None:
+    taken = {source.resolve() for source in sources}
+    for target in targets:
+        if target.resolve() in taken:
+            raise ValueError(f"{target}: would overwrite an input; choose another output with -o")
+    twice = {target for target in targets if targets.count(target) > 1}
+    if twice:
+        raise ValueError(f"{', '.join(map(str, sorted(twice)))}: several inputs would be written to the same file")

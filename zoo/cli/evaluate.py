@@ -1,0 +1,58 @@
+"""`zoo evaluate`: a model's figures on a set of pictures, beside the paper's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import Json, emit, table, user_errors
+
+
+@user_errors
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch; see `zoo list --task denoise`.")],
+    data: Annotated[Path, typer.Option(help="Folder, .zip or .tar of pictures without noise.")],
+    sigma: Annotated[float, typer.Option(help="Noise to add, 0..255 scale.")] = 25.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise; picture i gets seed + i.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many pictures.")] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda.")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Measure a denoiser: PSNR and SSIM on 8-bit RGB, for each picture and as a mean."""
+    from .. import registry
+    from ..evaluation.denoising import evaluate_denoiser, mean_scores
+
+    entry = registry.info(name)
+    scores = []
+    live = sys.stderr.isatty()
+    for score in evaluate_denoiser(entry.name, data, sigma, seed=seed, limit=limit, device=device):
+        scores.append(score)
+        if live:
+            print(f"\r\x1b[K{len(scores)}: {score.image}  {score.psnr:.2f} dB", end="", file=sys.stderr, flush=True)
+    if live:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    means = mean_scores(scores, entry.name, data, sigma, seed)
+    if json:
+        emit(
+            {
+                "model": entry.name,
+                "data": str(data),
+                "sigma": sigma,
+                "seed": seed,
+                "images": [score.to_dict() for score in scores],
+                "mean": means,
+            }
+        )
+        return
+    rows = [("picture", "PSNR", "SSIM", "noisy", "")]
+    for score in scores:
+        ssim = "" if score.ssim is None else f"{score.ssim:.4f}"
+        rows.append((score.image, f"{score.psnr:.2f}", ssim, f"{score.psnr_noisy:.2f}", ""))
+    shown = {record["metric"]: record for record in means}
+    paper = shown["PSNR"]["paper_value"]
+    ssim = f"{shown['SSIM']['value']:.4f}" if "SSIM" in shown else ""
+    rows.append(("mean", f"{shown['PSNR']['value']:.2f}", ssim, "", f"paper {paper:g}" if paper else ""))
+    table(rows)

@@ -1,0 +1,144 @@
+"""The record of a model, and its form as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CARDS = Path(__file__).parent / "cards"
+NAME_PATTERN = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a model comes from."""
+
+    title: str
+    section: str
+    equation: str = ""
+    """The numbers of the equations that the model is, as the paper has them; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured figure, beside the paper's own where it gives one."""
+
+    dataset: str
+    metric: str
+    value: float
+    paper_value: float | None = None
+    settings: str = ""
+    """Whatever the figure depends on: the noise level, the crop, the seed."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model takes."""
+
+    channels: int | None
+    """Number of channels; None: any number, each channel by itself."""
+    min_size: int = 1
+    """Smallest height and width, in pixels."""
+    multiple_of: int = 1
+    range: tuple[float, float] = (0.0, 1.0)
+    control: str | None = None
+    """The model's second argument: "lam" (strength of the regularisation), "sigma" (noise, 0..255), None: none."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights were made."""
+
+    hours: float
+    hardware: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The record of one model: everything that is known about it without building it."""
+
+    name: str
+    """`arch.tag`."""
+    summary: str
+    tasks: tuple[str, ...]
+    """The jobs of `zoo.tasks` that can use it, e.g. "denoise"."""
+    paper: Paper
+    licence: str
+    """SPDX name of the licence of the weights, or of the code for a model without weights."""
+    config: Mapping[str, Any]
+    """Arguments of the architecture's builder."""
+    input: InputSpec
+    num_params: int
+    supports_half: bool
+    data: tuple[str, ...] = ()
+    """What it was trained on; empty for a model without weights."""
+    metrics: tuple[Metric, ...] = ()
+    file: str | None = None
+    """File name of the weights, in `zoo/weights` or in the Hub repository; None: no weights."""
+    size_bytes: int = 0
+    sha256: str | None = None
+    hub: str | None = None
+    """Hub repository that holds `file`, `org/name` or `org/name@revision`."""
+    training: Training | None = None
+    default: bool = False
+    """Whether the bare name of the architecture means this entry."""
+
+    def __post_init__(self) -> None:
+        if not NAME_PATTERN.fullmatch(self.name):
+            raise ValueError(f"entry name {self.name!r}: must be arch.tag in lower case, digits and underscores")
+        if (self.file is None) != (self.sha256 is None):
+            raise ValueError(f"entry {self.name}: file and sha256 come together")
+
+    @property
+    def arch(self) -> str:
+        """The architecture: the name up to the dot."""
+        return self.name.split(".")[0]
+
+    @property
+    def tag(self) -> str:
+        """The variant: the name after the dot."""
+        return self.name.split(".")[1]
+
+    @property
+    def card(self) -> str:
+        """The model card, markdown, from `zoo/cards/<name>.md`; empty if there is none."""
+        path = CARDS / f"{self.name}.md"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON-able data, with `arch` and `tag` spelled out."""
+        record = json.loads(json.dumps(dataclasses.asdict(self)))  # tuples become lists
+        return {"name": record.pop("name"), "arch": self.arch, "tag": self.tag, **record}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Entry:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: unknown or missing keys, or a name that is not `arch.tag`.
+        """
+        values = {key: value for key, value in record.items() if key not in ("arch", "tag")}
+        where = f"entry {values.get('name', '?')}"
+        for key, kind in {"paper": Paper, "input": InputSpec, "training": Training}.items():
+            if values.get(key) is not None:
+                values[key] = _strict(kind, values[key], f"{where}, {key}")
+        values["metrics"] = tuple(_strict(Metric, metric, f"{where}, metrics") for metric in values.get("metrics", ()))
+        return _strict(cls, values, where)
+
+
+def _strict(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """Build a dataclass from JSON data: unknown or missing keys are errors, lists become tuples."""
+    allowed = {item.name: item for item in dataclasses.fields(kind)}
+    absent = (dataclasses.MISSING, dataclasses.MISSING)
+    mandatory = {key for key, item in allowed.items() if (item.default, item.default_factory) == absent}
+    if unknown := sorted(set(values) - set(allowed)):
+        raise ValueError(f"{where}: unknown keys {unknown}; allowed are {sorted(allowed)}")
+    if missing := sorted(mandatory - set(values)):
+        raise ValueError(f"{where}: missing keys {missing}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
