@@ -1,0 +1,311 @@
+"""The "TV denoising" tab: a picture, perhaps noise on it, the strength λ, and the solution beside what it solves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from ..common import guarded
+from ..examples import examples
+from ..figures import effort, figures_html, quality, status_html, summary
+from ..pictures import Forgotten, Picture, forget, open_picture
+from ..tab import Tab
+
+MODES = [("Anisotropic", "tv2d.anisotropic"), ("Isotropic", "tv2d.isotropic")]
+MODELS = tuple(model for _, model in MODES)
+LIVE_SIDE = 512
+"""Pictures up to this many pixels on the longer side follow the sliders; larger ones wait for the button."""
+EXAMPLE_SIGMA = 25
+TOLERANCES = [(f"1e-{digits}", float(f"1e-{digits}")) for digits in range(2, 8)]
+MAX_ITER = 1000
+TOL = 1e-4
+PREVIEW_SHARE = 0.25
+"""A partial result is shown only while writing it takes less than this share of the time."""
+HINT = "Upload a picture or choose an example."
+LAM_INFO = "In the units of a picture in [0, 1]; the larger, the flatter."
+AUTO_INFO = "In proportion to σ: the noise added, or else the level estimated from the picture."
+SIGMA_INFO = "Gaussian, 0–255 scale. 0 adds none; with known noise the quality is measured."
+
+Update = tuple[Any, ...]
+
+
+def shown(
+    pair: Any = None,
+    status: Any = None,
+    figures: Any = None,
+    download: Any = None,
+    lam: Any = None,
+    running: bool | None = None,
+) -> Update:
+    """New values of the outputs of `solve`: before/after, status, figures, download, λ and Stop.
+
+    Whatever is None stays as it is.
+    """
+    halt = None if running is None else gr.update(interactive=running)
+    return tuple(gr.skip() if value is None else value for value in (pair, status, figures, download, lam, halt))
+
+
+def open_upload(payload: Mapping[str, Any] | None, last: Picture | None) -> tuple[Picture, int]:
+    """A visitor's own picture, which has its own noise, so none is added."""
+    return _open(payload, last), 0
+
+
+def open_example(payload: Mapping[str, Any] | None, last: Picture | None) -> tuple[Picture, int]:
+    """An example: it is clean, so noise is added, and the quality of the result can be measured."""
+    return _open(payload, last), EXAMPLE_SIGMA
+
+
+def _open(payload: Mapping[str, Any] | None, last: Picture | None) -> Picture:
+    picture = open_picture(payload)
+    forget(last)
+    return picture
+
+
+def clear(picture: Picture | None) -> tuple[Any, ...]:
+    """Forgets the picture and empties the page."""
+    forget(picture)
+    return None, None, status_html(HINT), "", gr.update(value=None, interactive=False)
+
+
+def solve(picture: Picture | None, *settings: Any) -> Iterator[Update]:
+    """Denoises; a picture larger than `LIVE_SIDE` is shown as it is after each step of the solver.
+
+    Ends early, without a word, when another picture has taken the place of this one.
+    """
+    if picture is None:
+        raise ValueError("image: no picture was given; upload one or choose an example")
+    large = picture.longer_side > LIVE_SIDE
+    yield shown(status=status_html("Solving…", 0 if large else None), running=large)
+    with suppress(Forgotten):
+        yield from _solve(picture, *settings)
+
+
+def _solve(
+    picture: Picture, sigma: float, seed: float, auto: bool, lam: float, model: str, max_iter: float, tol: float
+) -> Iterator[Update]:
+    from zoo.tasks.denoise import denoise_steps
+
+    large = picture.longer_side > LIVE_SIDE
+    noisy = picture.noisy(sigma, int(seed))
+    if large:
+        nothing = gr.update(value=None, interactive=False)
+        yield shown(pair=(noisy.path, noisy.path), figures="", download=nothing, running=True)
+    steps = denoise_steps(
+        noisy.image,
+        model,
+        lam=None if auto else lam,
+        sigma=sigma if auto and sigma > 0 else None,
+        reference=picture.image if sigma > 0 else None,
+        max_iter=int(max_iter),
+        tol=tol,
+    )
+    written, cost = time.perf_counter(), 0.0
+    for step in steps:
+        if large and not step.done:
+            pair, start = None, time.perf_counter()
+            if cost <= PREVIEW_SHARE * (start - written):
+                pair = (noisy.path, picture.save(step.image, "partial"))
+                written = time.perf_counter()
+                cost = written - start
+            text = f"Solving: {step.info.iterations} iterations, relative gap {step.info.relative_gap:.1e}"
+            yield shown(pair=pair, status=status_html(text, step.progress), running=True)
+    after = picture.save(step.image, "denoised")
+    yield shown(
+        pair=(noisy.path, after),
+        status=status_html(summary(step.info)),
+        figures=figures_html(quality(step.info, picture, noisy) + effort(step.info)),
+        download=gr.update(value=after, interactive=True),
+        lam=round(step.info.lam, 3) if auto else None,
+        running=False,
+    )
+
+
+def solve_live(picture: Picture | None, *settings: Any) -> Iterator[Update]:
+    """`solve` for a control that was moved: nothing without a picture, and a large one waits for the button."""
+    if picture is None:
+        yield shown()
+    elif picture.longer_side > LIVE_SIDE:
+        text = f"The picture is larger than {LIVE_SIDE} pixels: press Denoise to solve with these settings."
+        yield shown(status=status_html(text))
+    else:
+        with suppress(Forgotten):
+            yield from _solve(picture, *settings)
+
+
+def solve_by_hand(picture: Picture | None, sigma: float, seed: float, _auto: bool, *rest: Any) -> Iterator[Update]:
+    """`solve_live` when λ itself was moved: it counts, whatever the page still says of the automatic one."""
+    yield from solve_live(picture, sigma, seed, False, *rest)
+
+
+def stop() -> tuple[str, dict[str, Any]]:
+    """What the page says once a solve was stopped."""
+    return status_html("Stopped. The picture is the last step that was shown."), gr.update(interactive=False)
+
+
+def tv_denoise(
+    image: Mapping[str, Any],
+    model: str = MODELS[0],
+    lam: float | None = None,
+    sigma: float | None = None,
+    max_iter: int | None = None,
+    tol: float | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Total-variation denoising: argmin over y of ½‖y − x‖² + lam·TV(y), each channel by itself.
+
+    Give lam (strength, at least 0, in the units of a picture in [0, 1]) or sigma (noise level, standard deviation on
+    the 0..255 scale, from which lam follows), or neither: then sigma is estimated. The solver stops at the relative
+    duality gap tol, or after max_iter iterations. Returns the denoised picture, a lossless PNG of the same mode and
+    with its transparency, and the figures: lam, sigma, gap, relative_gap, iterations, seconds, backend.
+    """
+    from zoo.tasks.denoise import denoise
+
+    picture = open_picture(image)
+    result, info = denoise(
+        picture.image,
+        model,
+        lam,
+        sigma,
+        max_iter=MAX_ITER if max_iter is None else max_iter,
+        tol=TOL if tol is None else tol,
+        return_info=True,
+    )
+    return picture.save(result, "denoised"), info.to_dict()
+
+
+def warm_up() -> None:
+    """Loads torch and the kernels, and solves a small picture with both models."""
+    from PIL import Image
+
+    from zoo.tasks.denoise import denoise
+
+    picture = Image.effect_noise((128, 128), 25)
+    for model in MODELS:
+        denoise(picture, model, sigma=25, reference=picture)
+
+
+def build() -> Component:
+    """Lays out the tab; returns the choice of the model."""
+    session = gr.State(delete_callback=forget)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300, elem_classes="controls"):
+            upload = gr.Image(
+                label="Picture",
+                sources=["upload", "clipboard"],
+                type="filepath",
+                image_mode=None,
+                format="png",
+                height=230,
+                buttons=[],
+                elem_id="tv-picture",
+            )
+            chosen = gr.Examples(
+                [[str(example.path)] for example in examples()],
+                upload,
+                label="Examples",
+                elem_id="tv-examples",
+                api_visibility="private",
+            )
+            with gr.Group():
+                sigma = gr.Slider(
+                    0, 100, EXAMPLE_SIGMA, step=1, label="Added noise σ", info=SIGMA_INFO, elem_id="tv-sigma"
+                )
+            with gr.Group():
+                model = gr.Radio(MODES, value=MODELS[0], label="Total variation", elem_id="tv-model")
+                auto = gr.Checkbox(True, label="Choose λ from the noise level", info=AUTO_INFO, elem_id="tv-auto")
+                lam = gr.Slider(0, 0.5, 0.07, step=0.001, label="Strength λ", info=LAM_INFO, elem_id="tv-lam")
+            with gr.Accordion("Advanced", open=False):
+                max_iter = gr.Slider(10, 5000, MAX_ITER, step=10, label="Most iterations", elem_id="tv-max-iter")
+                tol = gr.Dropdown(TOLERANCES, value=TOL, label="Stop at this relative duality gap", elem_id="tv-tol")
+                seed = gr.Number(
+                    0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed of the noise", elem_id="tv-seed"
+                )
+            with gr.Row():
+                start = gr.Button("Denoise", variant="primary", min_width=120, elem_id="tv-denoise")
+                halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="tv-stop")
+        with gr.Column(scale=7, min_width=320):
+            pair = gr.ImageSlider(
+                label="Before and after",
+                format="png",
+                type="filepath",
+                interactive=False,
+                max_height=620,
+                buttons=["fullscreen"],
+                elem_id="tv-pair",
+            )
+            status = gr.HTML(status_html(HINT), padding=False, elem_id="tv-status")
+            figures = gr.HTML("", padding=False, elem_id="tv-figures")
+            download = gr.DownloadButton(
+                "Download the result (PNG)", size="md", interactive=False, elem_id="tv-download"
+            )
+
+    settings = [session, sigma, seed, auto, lam, model, max_iter, tol]
+    outputs = [pair, status, figures, download, lam, halt]
+    hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    solver: dict[str, Any] = hidden | {"concurrency_id": "solver", "concurrency_limit": 2}
+    latest: dict[str, Any] = solver | {"trigger_mode": "always_last"}
+    run = guarded(solve)
+
+    opening: dict[str, Any] = hidden | {"preprocess": False}
+    uploaded = upload.upload(guarded(open_upload), [upload, session], [session, sigma], **opening)
+    picked = chosen.load_input_event.then(guarded(open_example), [upload, session], [session, sigma], **opening)
+    uploaded.failure(lambda: None, None, upload, queue=False, **hidden)
+    runs = [
+        # "multiple": the next picture does not wait for the last one, which ends by itself
+        event.success(run, settings, outputs, trigger_mode="multiple", **solver)
+        for event in (uploaded, picked)
+    ]
+    runs.append(start.click(run, settings, outputs, **solver))
+    upload.clear(clear, session, [session, pair, status, figures, download], cancels=runs, **hidden)
+
+    for control in (sigma, model, auto, max_iter, tol, seed):
+        control.input(guarded(solve_live), settings, outputs, **latest)
+    lam.input(None, None, auto, js="() => false", **hidden)
+    lam.input(guarded(solve_by_hand), settings, outputs, **latest)
+    halt.click(stop, None, [status, halt], cancels=runs, queue=False, **hidden)
+    _endpoint()
+    return model
+
+
+def _endpoint() -> None:
+    """The public endpoint `/tv_denoise`: components that say what it takes and gives, and are never shown."""
+    with gr.Row(visible=False):
+        image = gr.Image(label="Picture", format="png", type="filepath", image_mode=None)
+        model = gr.Dropdown(list(MODELS), value=MODELS[0], label="Model")
+        lam = gr.Number(None, label="Strength λ; empty: from sigma")
+        sigma = gr.Number(None, label="Noise level on the 0..255 scale; empty: estimated")
+        max_iter = gr.Number(MAX_ITER, precision=0, label="Most iterations")
+        tol = gr.Number(TOL, label="Relative duality gap to stop at")
+        result = gr.Image(label="Denoised picture", format="png", type="filepath")
+        figures = gr.JSON(label="Figures")
+        gr.Button().click(
+            guarded(tv_denoise),
+            [image, model, lam, sigma, max_iter, tol],
+            [result, figures],
+            preprocess=False,
+            api_name="tv_denoise",
+            concurrency_id="solver",
+            concurrency_limit=2,
+        )
+
+
+TAB = Tab(
+    title="TV denoising",
+    slug="tv-denoise",
+    description=(
+        "Removes noise and keeps edges: of all pictures y, the result is the one for which "
+        "½‖y − x‖² + λ·TV(y) is smallest. The duality gap bounds how far the solver still is from that minimum."
+    ),
+    models=MODELS,
+    build=build,
+    warm_up=warm_up,
+    python=(
+        "from PIL import Image\nfrom zoo.tasks import denoise\n\n"
+        'picture = denoise(Image.open("noisy.png"), model="{model}", sigma=25)'
+    ),
+    cli="zoo denoise noisy.png --output clean.png --model {model} --sigma 25",
+)
