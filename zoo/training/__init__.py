@@ -1,0 +1,8 @@
+"""Training: recipes (`zoo/recipes/*.toml`), one loop for all of them, and the objectives that they train."""
+
+from __future__ import annotations
+
+from .loop import Progress, train
+from .recipe import Recipe, list_recipes, load_recipe
+
+__all__ = ["Progress", "Recipe", "list_recipes", "load_recipe", "train"]

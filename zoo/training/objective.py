@@ -1,0 +1,110 @@
+"""What the loop needs to know of a model that is trained: its batches, its loss, its validation and its export."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .recipe import Recipe
+
+# objective named by a recipe -> its class; a new one adds its line here
+OBJECTIVES = {
+    "classify": "zoo.training.classify:Classify",
+    "denoise": "zoo.training.denoise:Denoise",
+    "sparse_code": "zoo.training.sparse_code:SparseCode",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a run stands when a batch is drawn. All that is random in a step follows from (seed, step, rank)."""
+
+    step: int
+    fraction: float
+    """Of the budget, in [0, 1]."""
+    values: Mapping[str, float]
+    """The recipe's scheduled values."""
+    generator: torch.Generator
+    """On the CPU, seeded for this step and process."""
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True)
+class Export:
+    """A trained model in the form in which it is released."""
+
+    model: nn.Module
+    config: dict[str, Any]
+    """Arguments of the registered architecture's builder."""
+
+
+class Objective(ABC):
+    """Base of all objectives. Subclasses build `model` in `__init__` and touch the data only when first asked for them.
+
+    Args:
+        recipe: The recipe.
+        data: Folder, .zip or .tar with the training data; some objectives make their own and need none.
+        cache: Folder for decoded data, kept between runs.
+    """
+
+    model: nn.Module
+
+    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
+        self.recipe = recipe
+        self.data = data
+        self.cache = cache
+
+    def prepare(self) -> None:  # noqa: B027 (not all have data)
+        """Load the data; called once before training, and not counted in the budget."""
+
+    @abstractmethod
+    def batch(self, moment: Moment) -> Any:
+        """Draw the batch of a step, on the moment's device."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to descend and what else to log, all scalars. `model` is `self.model` or its parallel wrapper."""
+
+    def validate(self, model: nn.Module, device: torch.device, *, full: bool) -> dict[str, float]:
+        """Metrics on held-out data; on part of them unless `full`."""
+        return {}
+
+    def picture(self, model: nn.Module, device: torch.device) -> Tensor | None:
+        """A picture (3, H, W) in [0, 1] that shows what the model does now, or None."""
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What else a checkpoint must hold (tensors and plain values only)."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (most have nothing to load)
+        """The inverse of `state_dict`."""
+
+    def export(self) -> Export | None:
+        """The trained model as it is released; None if it is not."""
+        return None
+
+    def measure(self, module: nn.Module, validation: Mapping[str, float], device: torch.device) -> list[dict[str, Any]]:
+        """Figures of the released model, as records of `zoo.entry.Metric`. `validation`: of the full validation."""
+        return []
+
+
+def make_objective(recipe: Recipe, data: Path | None, cache: Path) -> Objective:
+    """The recipe's objective.
+
+    Raises:
+        ValueError: the recipe names an unknown one.
+    """
+    if recipe.objective not in OBJECTIVES:
+        raise ValueError(f"recipe {recipe.name}: objective {recipe.objective!r} is none of {sorted(OBJECTIVES)}")
+    module, name = OBJECTIVES[recipe.objective].split(":")
+    return getattr(importlib.import_module(module), name)(recipe, data, cache)
