@@ -114,6 +114,15 @@ def _backward_region(ctx, grad):
 torch.library.register_autograd("nsz::region_mean", _backward_region, setup_context=_save_region)
 
 
+def _no_second_derivative(ctx, *_):
+    raise RuntimeError(
+        "the implicit gradient of the isotropic mode has no derivative of its own; grad='unrolled' has one"
+    )
+
+
+torch.library.register_autograd("nsz::isotropic_gradient", _no_second_derivative, setup_context=lambda *_, **__: None)
+
+
 def same_level(y: Tensor, gap: Tensor, objective: Tensor) -> Tensor:
     """The difference (B, 1, 1) below which two pixels of a solution y (B, H, W) count as equal.
 

@@ -240,6 +240,14 @@ def test_implicit_gradients_of_the_isotropic_mode_equal_finite_differences():
     assert torch.autograd.gradcheck(f, (x, lam), atol=1e-4, rtol=1e-3)
 
 
+def test_second_derivatives_of_the_isotropic_mode_are_refused_not_wrong():
+    x = torch.rand(5, 5, dtype=torch.float64, requires_grad=True)
+    y = cuda_src.prox_tv2d(x, 0.1, mode="isotropic")
+    (first,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="unrolled"):
+        first.sum().backward()
+
+
 def test_unrolled_gradients_equal_finite_differences():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(2, 5, 6, dtype=torch.float64, generator=g, requires_grad=True)
