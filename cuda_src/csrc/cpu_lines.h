@@ -52,57 +52,99 @@ struct Lines {
   int64_t edge_line, edge_step;
 };
 
-// argmin of lines [begin, end): b = read(offset) is the input, write(offset, b, y) takes the result.
+// Copies W lines from or to interleaved scratch. `live` of them exist; the spare lanes repeat the last one. The field is
+// seen through read(lanes, offset) and write(lanes, offset, values), which handle as many samples as their lanes have.
+template <typename T, class Read>
+void gather_lines(const Lines<T>& f, int64_t first, int live, T* out, const Read& read) {
+  using L = CpuLanes<T>;
+  using One = OneLane<T>;
+  constexpr int W = L::W;
+  const int64_t N = f.length;
+  if (live == W && f.line == 1) {  // columns: the lanes lie side by side
+    for (int64_t n = 0; n < N; ++n) L::store(out + n * W, read(L{}, first + n * f.step));
+    return;
+  }
+  int64_t n = 0;
+  if (live == W && f.step == 1) {  // rows: W x W blocks turned over
+    typename L::V t[W];
+    for (; n + W <= N; n += W) {
+      for (int l = 0; l < W; ++l) t[l] = read(L{}, (first + l) * f.line + n);
+      L::transpose(t);
+      for (int k = 0; k < W; ++k) L::store(out + (n + k) * W, t[k]);
+    }
+  }
+  for (; n < N; ++n)
+    for (int l = 0; l < W; ++l) out[n * W + l] = read(One{}, (first + std::min(l, live - 1)) * f.line + n * f.step);
+}
+
+template <typename T, class Write>
+void scatter_lines(const Lines<T>& f, int64_t first, int live, const T* in, const Write& write) {
+  using L = CpuLanes<T>;
+  using One = OneLane<T>;
+  constexpr int W = L::W;
+  const int64_t N = f.length;
+  if (live == W && f.line == 1) {
+    for (int64_t n = 0; n < N; ++n) write(L{}, first + n * f.step, L::load(in + n * W));
+    return;
+  }
+  int64_t n = 0;
+  if (live == W && f.step == 1) {
+    typename L::V t[W];
+    for (; n + W <= N; n += W) {
+      for (int k = 0; k < W; ++k) t[k] = L::load(in + (n + k) * W);
+      L::transpose(t);
+      for (int l = 0; l < W; ++l) write(L{}, (first + l) * f.line + n, t[l]);
+    }
+  }
+  for (; n < N; ++n)
+    for (int l = 0; l < live; ++l) write(One{}, (first + l) * f.line + n * f.step, in[n * W + l]);
+}
+
+// The prox of W lines in scratch.
+template <typename T, bool kEdges>
+void solve_block(const T* lam, const T* edges, int N, int live, Method method, Scratch<T>& s) {
+  using L = CpuLanes<T>;
+  constexpr int W = L::W;
+  const auto cap = largest_dual<L>(s.x.data(), N, W);
+  T caps[W];
+  L::store(caps, cap);
+  const auto alone = [&](int l) {
+    return Weights<OneLane<T>, kEdges>(lam[l], edges ? edges + l : nullptr, W, caps[l]);
+  };
+  if (method == kNewton) {
+    s.newton.resize(7 * N);
+    for (int l = 0; l < live; ++l) tv1d_newton<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.newton.data());
+    return;
+  }
+  const Weights<L, kEdges> w(L::load(lam), edges, W, cap);
+  const auto late = tv1d_direct<L>(s.x.data(), s.y.data(), N, W, w, 12 * N + 64);
+  if (!L::any(late)) return;
+  s.pieces.resize(2 * N);
+  for (int l = 0; l < live; ++l)
+    if (L::of(late, l)) tv1d_taut_string<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.pieces.data());
+}
+
+// argmin of lines [begin, end)
 template <typename T, class Read, class Write>
 void solve_lines(const Lines<T>& f, int64_t begin, int64_t end, Method method, Scratch<T>& s, const Read& read,
                  const Write& write) {
-  using L = CpuLanes<T>;
-  constexpr int W = L::W;
+  constexpr int W = CpuLanes<T>::W;
   const int N = int(f.length);
+  T lam[W];
   for (int64_t first = begin; first < end; first += W) {
     const int live = int(std::min<int64_t>(W, end - first));
-    const auto line = [&](int l) { return first + std::min(l, live - 1); };  // spare lanes repeat the last line
-    if (f.line == 1) {  // columns: the lanes lie side by side
-      for (int n = 0; n < N; ++n)
-        for (int l = 0; l < W; ++l) s.x[n * W + l] = read(line(l) + n * f.step);
-    } else {
-      for (int l = 0; l < W; ++l)
-        for (int n = 0; n < N; ++n) s.x[n * W + l] = read(line(l) * f.line + n * f.step);
-    }
+    gather_lines(f, first, live, s.x.data(), read);
+    for (int l = 0; l < W; ++l) lam[l] = f.lam[(first + std::min(l, live - 1)) * f.lam_step];
     if (f.edges) {
       s.edges.resize(size_t(N) * W);
       for (int l = 0; l < W; ++l)
-        for (int n = 0; n + 1 < N; ++n) s.edges[n * W + l] = f.edges[line(l) * f.edge_line + n * f.edge_step];
-    }
-    T lam[W];
-    for (int l = 0; l < W; ++l) lam[l] = f.lam[line(l) * f.lam_step];
-    const T* edges = f.edges ? s.edges.data() : nullptr;
-    const auto cap = largest_dual<L>(s.x.data(), N, W);
-    T caps[W];
-    L::store(caps, cap);
-    const auto alone = [&](int l) { return Weights<OneLane<T>>{lam[l], edges ? edges + l : nullptr, W, caps[l]}; };
-
-    if (method == kNewton) {
-      s.newton.resize(7 * N);
-      for (int l = 0; l < live; ++l)
-        tv1d_newton<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.newton.data());
+        for (int n = 0; n + 1 < N; ++n)
+          s.edges[n * W + l] = f.edges[(first + std::min(l, live - 1)) * f.edge_line + n * f.edge_step];
+      solve_block<T, true>(lam, s.edges.data(), N, live, method, s);
     } else {
-      const Weights<L> w{L::load(lam), edges, W, cap};
-      const auto late = tv1d_direct<L>(s.x.data(), s.y.data(), N, W, w, 12 * N + 64);
-      if (L::any(late)) {
-        s.pieces.resize(2 * N);
-        for (int l = 0; l < live; ++l)
-          if (L::of(late, l))
-            tv1d_taut_string<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.pieces.data());
-      }
+      solve_block<T, false>(lam, nullptr, N, live, method, s);
     }
-    if (f.line == 1) {
-      for (int n = 0; n < N; ++n)
-        for (int l = 0; l < live; ++l) write(first + l + n * f.step, s.x[n * W + l], s.y[n * W + l]);
-    } else {
-      for (int l = 0; l < live; ++l)
-        for (int n = 0; n < N; ++n) write((first + l) * f.line + n * f.step, s.x[n * W + l], s.y[n * W + l]);
-    }
+    scatter_lines(f, first, live, s.y.data(), write);
   }
 }
 

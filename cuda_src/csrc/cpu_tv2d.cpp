@@ -59,21 +59,31 @@ void dykstra(Problem<T>& im, int64_t max_iter, double tol, bool threads) {
   const Extent<T> extent(im.x, n);
   const Lines<T> rows{H, W, W, 1, &im.lam_right, 0, im.right, W - 1, 1};
   const Lines<T> columns{W, H, 1, W, &im.lam_below, 0, im.below, 1, W};
+  const T* x = im.x;
+  T *y = im.y, *p = im.p, *q = im.q, *qe = im.qe;
   double t = 1;
   for (int64_t k = 0; k < im.step; ++k) t = next_t(t);
   for (im.iterations = 0; im.iterations < max_iter;) {
-    solve_all<T>(rows, kDirect, threads, [&](int64_t o) { return im.x[o] - im.qe[o]; },
-                 [&](int64_t o, T b, T z) { im.p[o] = b - z; });
+    solve_all<T>(
+        rows, kDirect, threads,
+        [x, qe](auto lanes, int64_t o) { return decltype(lanes)::load(x + o) - decltype(lanes)::load(qe + o); },
+        [x, p, qe](auto lanes, int64_t o, auto z) {
+          using K = decltype(lanes);
+          K::store(p + o, K::load(x + o) - K::load(qe + o) - z);
+        });
     const double after = next_t(t);
     const T beta = T((t - 1) / after);
     t = after;
-    solve_all<T>(columns, kDirect, threads, [&](int64_t o) { return im.x[o] - im.p[o]; },
-                 [&](int64_t o, T b, T z) {
-                   const T q = b - z;
-                   im.qe[o] = q + beta * (q - im.q[o]);
-                   im.q[o] = q;
-                   im.y[o] = z;
-                 });
+    solve_all<T>(
+        columns, kDirect, threads,
+        [x, p](auto lanes, int64_t o) { return decltype(lanes)::load(x + o) - decltype(lanes)::load(p + o); },
+        [x, y, p, q, qe, beta](auto lanes, int64_t o, auto z) {
+          using K = decltype(lanes);
+          const auto now = K::load(x + o) - K::load(p + o) - z;
+          K::store(qe + o, now + (now - K::load(q + o)) * beta);
+          K::store(q + o, now);
+          K::store(y + o, z);
+        });
     ++im.iterations;
     ++im.step;
     const bool due = im.step % 5 == 0 || im.step < 4;

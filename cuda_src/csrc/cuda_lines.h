@@ -50,31 +50,26 @@ struct Lines {
   const T* most;  // largest useful lam of an image, or null
 };
 
-template <typename T>
-__device__ Weights<OneLane<T>> weights_of(const Lines<T>& f, int64_t b, int64_t l, const T* x) {
-  T lam = f.edges ? T(1) : f.lam[b * f.lam_step];
-  if (f.most && !f.edges && f.most[b] < lam) lam = f.most[b];
-  const T* edges = f.edges ? f.edges + b * f.edge_image + l * f.edge_line : nullptr;
-  const T cap = largest_dual<OneLane<T>>(x, int(f.length), int(f.step));
-  return {lam, edges, int(f.edge_step), cap};
-}
-
 // `newton`: 7 values a sample, or null for the direct method.
-template <typename T>
+template <typename T, bool kEdges>
 __global__ void solve_lines(Lines<T> f, const T* x, T* y, double* newton, const uint8_t* done) {
   const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= f.images * f.count) return;
   const int64_t b = i / f.count, l = i % f.count, at = b * f.image + l * f.line;
   if (done && done[b]) return;
-  const int N = int(f.length);
-  const auto w = weights_of(f, b, l, x + at);
-  if (newton) tv1d_newton<T>(x + at, y + at, N, int(f.step), w, newton + i * 7 * N);
-  else tv1d_direct<OneLane<T>>(x + at, y + at, N, int(f.step), w, kNoBudget);
+  const int N = int(f.length), step = int(f.step);
+  T lam = kEdges ? T(1) : f.lam[b * f.lam_step];
+  if (f.most && f.most[b] < lam) lam = f.most[b];
+  const T* edges = kEdges ? f.edges + b * f.edge_image + l * f.edge_line : nullptr;
+  const Weights<OneLane<T>, kEdges> w(lam, edges, int(f.edge_step), largest_dual<OneLane<T>>(x + at, N, step));
+  if (newton) tv1d_newton<T>(x + at, y + at, N, step, w, newton + i * 7 * N);
+  else tv1d_direct<OneLane<T>>(x + at, y + at, N, step, w, kNoBudget);
 }
 
 template <typename T>
 void solve(const Place& place, const Lines<T>& f, const T* x, T* y, double* newton, const uint8_t* done) {
-  solve_lines<T><<<place.blocks(f.images * f.count), kThreads, 0, place.stream>>>(f, x, y, newton, done);
+  const auto kernel = f.edges ? solve_lines<T, true> : solve_lines<T, false>;
+  kernel<<<place.blocks(f.images * f.count), kThreads, 0, place.stream>>>(f, x, y, newton, done);
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ struct OneLane {
   static HOST_DEVICE V magnitude(V v) { return v < 0 ? -v : v; }
   static HOST_DEVICE V root(V v) { return sqrt(v); }
   static HOST_DEVICE double total(V v) { return v; }
+  static HOST_DEVICE void transpose(V*) {}
   static HOST_DEVICE bool any(M m) { return m; }
   static HOST_DEVICE bool of(M m, int) { return m; }
   static HOST_DEVICE M no(M m) { return !m; }
@@ -92,6 +93,31 @@ struct VectorLanes {
   static constexpr bool kFloat16 = false, kDouble8 = false;
   static int bits(M) { return 0; }
 #endif
+
+  // t[i][l] <-> t[l][i], by swapping blocks of 1, 2, 4, ... across the diagonal
+  static void transpose(V* t) {
+#ifdef __clang__
+    T m[W][W];
+    for (int i = 0; i < W; ++i) store(m[i], t[i]);
+    for (int i = 0; i < W; ++i)
+      for (int l = 0; l < W; ++l) t[i][l] = m[l][i];
+#else
+#pragma GCC unroll 8
+    for (int s = 1; s < W; s *= 2) {
+      I first{}, second{};  // where in (a, b) the elements come from
+      for (int l = 0; l < W; ++l) {
+        first[l] = l & s ? W + l - s : l;
+        second[l] = l & s ? W + l : l + s;
+      }
+      for (int i = 0; i < W; ++i) {
+        if (i & s) continue;
+        const V a = t[i], b = t[i + s];
+        t[i] = __builtin_shuffle(a, b, first);
+        t[i + s] = __builtin_shuffle(a, b, second);
+      }
+    }
+#endif
+  }
 
   static bool any(M m) {
     if constexpr (kFloat16 || kDouble8) return bits(m) != 0;

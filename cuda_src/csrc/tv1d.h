@@ -7,20 +7,25 @@
 
 namespace nsz {
 
-// Weights of the edges: one number a lane, or (edges != null) one number an edge, interleaved like the samples.
-template <class L>
+// Weights of the edges: one number a lane, or one number an edge, interleaved like the samples.
+template <class L, bool kEdges>
 struct Weights {
   using T = typename L::T_;
-  typename L::V lam;
+  typename L::V lam;  // at most `cap` already
   const T* edges;
   int stride;
   typename L::V cap;  // a weight that no dual variable can reach: larger ones act like it and would cost digits
 
+  HOST_DEVICE Weights(typename L::V lam_, const T* edges_, int stride_, typename L::V cap_)
+      : lam(L::select(lam_ < cap_, lam_, cap_)), edges(edges_), stride(stride_), cap(cap_) {}
+
   // at edge n of each lane; 0 beyond the last edge, where the row ends free
   HOST_DEVICE typename L::V at(typename L::I n, typename L::M m, int N, typename L::I lane) const {
     typename L::V w = lam;
-    if (edges) w = L::gather(edges, n * stride + lane, m & (n < N - 1));
-    w = L::select(w < cap, w, cap);
+    if constexpr (kEdges) {
+      w = L::gather(edges, n * stride + lane, m & (n < N - 1));
+      w = L::select(w < cap, w, cap);
+    }
     return L::select(n < N - 1, w, L::fill(0));
   }
 };
@@ -47,9 +52,9 @@ HOST_DEVICE typename L::V largest_dual(const typename L::T_* x, int N, int strid
 // ends the segment at km (a step down) or kp (a step up), and the scan goes on from there.
 // A lane takes one step a turn, so lanes do not wait for each other. Returns the mask of lanes that used up `budget`
 // turns (a rescan can be long: O(N^2) at worst); their y is unfinished.
-template <class L>
+template <class L, bool kEdges>
 HOST_DEVICE typename L::M tv1d_direct(const typename L::T_* x, typename L::T_* y, int N, int stride,
-                                      const Weights<L>& w, int budget) {
+                                      const Weights<L, kEdges>& w, int budget) {
   using T = typename L::T_;
   using V = typename L::V;
   using I = typename L::I;
@@ -123,8 +128,9 @@ HOST_DEVICE bool steeper(const Piece& a, const Piece& b) {  // slope(a) >= slope
 // a funnel of two hulls that start at the last knot, `up`, the convex minorant of the upper wall, and `lo`, the concave
 // majorant of the lower one. Each sample enters and leaves a hull once, so it is O(N) for every input; it branches too
 // much to run in lock-step. `work` holds 2N pieces.
-template <typename T>
-HOST_DEVICE void tv1d_taut_string(const T* x, T* y, int N, int stride, const Weights<OneLane<T>>& w, Piece* work) {
+template <typename T, bool kEdges>
+HOST_DEVICE void tv1d_taut_string(const T* x, T* y, int N, int stride, const Weights<OneLane<T>, kEdges>& w,
+                                  Piece* work) {
   Piece *up = work, *lo = work + N;
   int u0 = 0, u1 = 0, l0 = 0, l1 = 0;  // the live pieces of up and lo
   int knot = 0;

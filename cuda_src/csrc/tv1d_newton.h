@@ -48,9 +48,8 @@ HOST_DEVICE void tv1d_newton_direction(const double* g, const double* held, doub
 // One row; `work` holds 7N values. Computes in double, whatever T: rounding in the active set would cost far more than
 // the digits of a level. Stops at a duality gap of 1e-14 of the primal objective; levels are then recomputed as segment
 // means, so that they are as exact as those of the direct method.
-template <typename T>
-HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<OneLane<T>>& w,
-                             double* work) {
+template <typename T, bool kEdges>
+HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<OneLane<T>, kEdges>& w, double* work) {
   const int E = N - 1;
   double *u = work, *g = work + N, *d = work + 2 * N, *c = work + 3 * N, *trial = work + 4 * N, *held = work + 5 * N;
   double* z = work + 6 * N;  // y while it is being sought
