@@ -24,17 +24,17 @@ void spread(bool threads, int64_t n, int64_t grain, const F& f) {
   else f(0, n);
 }
 
-inline int64_t grain_for(int64_t work) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, work)); }
+inline int64_t grain_for(int64_t work) { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, work)); }
 
 // What a thread needs to solve a block of lines; it keeps it, because a 2-D solve comes back hundreds of times.
 template <typename T>
 struct Scratch {
-  std::vector<T> x, y, edges;
+  std::vector<T> x, y, edges, log;
   std::vector<double> newton;
   std::vector<Piece> pieces;
   static Scratch& of_thread(int64_t values) {
     static thread_local Scratch s;
-    if (int64_t(s.x.size()) < values) s.x.resize(values), s.y.resize(values);
+    if (int64_t(s.x.size()) < values) s.x.resize(values), s.y.resize(values), s.log.resize(2 * values + 4 * CpuLanes<T>::W);
     return s;
   }
 };
@@ -100,28 +100,45 @@ void scatter_lines(const Lines<T>& f, int64_t first, int live, const T* in, cons
     for (int l = 0; l < live; ++l) write(One{}, (first + l) * f.line + n * f.step, in[n * W + l]);
 }
 
-// The prox of W lines in scratch.
+// The prox of one or two blocks of W lines; block k lies at k * N * W of the scratch.
 template <typename T, bool kEdges>
-void solve_block(const T* lam, const T* edges, int N, int live, Method method, Scratch<T>& s) {
+void solve_blocks(const T* lam, const T* edges, int N, int live, Method method, Scratch<T>& s) {
   using L = CpuLanes<T>;
+  using Scan = DirectScan<L, kEdges>;
   constexpr int W = L::W;
-  const auto cap = largest_dual<L>(s.x.data(), N, W);
-  T caps[W];
-  L::store(caps, cap);
-  const auto alone = [&](int l) {
-    return Weights<OneLane<T>, kEdges>(lam[l], edges ? edges + l : nullptr, W, caps[l]);
+  const int block = N * W;
+  const auto weights = [&](int k) {
+    const auto cap = largest_dual<L>(s.x.data() + k * block, N, W);
+    return Weights<L, kEdges>(L::load(lam + k * W), edges + (kEdges ? k * block : 0), W, cap);
+  };
+  const auto alone = [&](int i, auto solve) {  // line i of the blocks by itself
+    const T* x = s.x.data() + i / W * block + i % W;
+    const auto cap = largest_dual<OneLane<T>>(x, N, W);
+    const Weights<OneLane<T>, kEdges> w(lam[i], edges + (kEdges ? i / W * block + i % W : 0), W, cap);
+    solve(x, s.y.data() + i / W * block + i % W, w);
   };
   if (method == kNewton) {
     s.newton.resize(7 * N);
-    for (int l = 0; l < live; ++l) tv1d_newton<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.newton.data());
+    for (int i = 0; i < live; ++i)
+      alone(i, [&](const T* x, T* y, const auto& w) { tv1d_newton<T>(x, y, N, W, w, s.newton.data()); });
     return;
   }
-  const Weights<L, kEdges> w(L::load(lam), edges, W, cap);
-  const auto late = tv1d_direct<L>(s.x.data(), s.y.data(), N, W, w, 12 * N + 64);
-  if (!L::any(late)) return;
-  s.pieces.resize(2 * N);
-  for (int l = 0; l < live; ++l)
-    if (L::of(late, l)) tv1d_taut_string<T>(s.x.data() + l, s.y.data() + l, N, W, alone(l), s.pieces.data());
+  const int budget = 12 * N + 64;
+  typename L::M late[2];
+  Scan a(s.x.data(), s.y.data(), N, W, weights(0), s.log.data());
+  if (live > W) {
+    Scan b(s.x.data() + block, s.y.data() + block, N, W, weights(1), s.log.data() + s.log.size() / 2);
+    tv1d_direct_two(a, b, budget);
+    late[1] = b.finish(s.y.data() + block);
+  } else {
+    for (int turn = 0; turn < budget && L::any(a.active); ++turn) a.turn();
+  }
+  late[0] = a.finish(s.y.data());
+  for (int i = 0; i < live; ++i) {
+    if (!L::of(late[i / W], i % W)) continue;
+    s.pieces.resize(2 * N);
+    alone(i, [&](const T* x, T* y, const auto& w) { tv1d_taut_string<T>(x, y, N, W, w, s.pieces.data()); });
+  }
 }
 
 // argmin of lines [begin, end)
@@ -130,28 +147,31 @@ void solve_lines(const Lines<T>& f, int64_t begin, int64_t end, Method method, S
                  const Write& write) {
   constexpr int W = CpuLanes<T>::W;
   const int N = int(f.length);
-  T lam[W];
-  for (int64_t first = begin; first < end; first += W) {
-    const int live = int(std::min<int64_t>(W, end - first));
-    gather_lines(f, first, live, s.x.data(), read);
-    for (int l = 0; l < W; ++l) lam[l] = f.lam[(first + std::min(l, live - 1)) * f.lam_step];
+  T lam[2 * W];
+  for (int64_t first = begin; first < end; first += 2 * W) {
+    const int live = int(std::min<int64_t>(2 * W, end - first));
+    const auto line = [&](int i) { return first + std::min(i, live - 1); };
+    for (int at = 0; at < live; at += W)
+      gather_lines(f, first + at, std::min(W, live - at), s.x.data() + at * N, read);
+    for (int i = 0; i < 2 * W; ++i) lam[i] = f.lam[line(i) * f.lam_step];
     if (f.edges) {
-      s.edges.resize(size_t(N) * W);
-      for (int l = 0; l < W; ++l)
+      s.edges.resize(size_t(N) * 2 * W);
+      for (int i = 0; i < 2 * W; ++i)
         for (int n = 0; n + 1 < N; ++n)
-          s.edges[n * W + l] = f.edges[(first + std::min(l, live - 1)) * f.edge_line + n * f.edge_step];
-      solve_block<T, true>(lam, s.edges.data(), N, live, method, s);
+          s.edges[(i / W * N + n) * W + i % W] = f.edges[line(i) * f.edge_line + n * f.edge_step];
+      solve_blocks<T, true>(lam, s.edges.data(), N, live, method, s);
     } else {
-      solve_block<T, false>(lam, nullptr, N, live, method, s);
+      solve_blocks<T, false>(lam, nullptr, N, live, method, s);
     }
-    scatter_lines(f, first, live, s.y.data(), write);
+    for (int at = 0; at < live; at += W)
+      scatter_lines(f, first + at, std::min(W, live - at), s.y.data() + at * N, write);
   }
 }
 
 // Blocks, not lines, go to threads: where a block begins must not depend on how many threads there are.
 template <typename T, class Read, class Write>
 void solve_all(const Lines<T>& f, Method method, bool threads, const Read& read, const Write& write) {
-  constexpr int W = CpuLanes<T>::W;
+  constexpr int W = 2 * CpuLanes<T>::W;
   spread(threads, (f.count + W - 1) / W, grain_for(W * f.length), [&](int64_t a, int64_t b) {
     Scratch<T>& s = Scratch<T>::of_thread(W * f.length);
     solve_lines<T>(f, a * W, std::min<int64_t>(b * W, f.count), method, s, read, write);

@@ -63,7 +63,7 @@ __global__ void solve_lines(Lines<T> f, const T* x, T* y, double* newton, const 
   const T* edges = kEdges ? f.edges + b * f.edge_image + l * f.edge_line : nullptr;
   const Weights<OneLane<T>, kEdges> w(lam, edges, int(f.edge_step), largest_dual<OneLane<T>>(x + at, N, step));
   if (newton) tv1d_newton<T>(x + at, y + at, N, step, w, newton + i * 7 * N);
-  else tv1d_direct<OneLane<T>>(x + at, y + at, N, step, w, kNoBudget);
+  else tv1d_direct<OneLane<T>>(x + at, y + at, N, step, w, kNoBudget, nullptr);
 }
 
 template <typename T>

@@ -13,21 +13,23 @@ struct Weights {
   using T = typename L::T_;
   typename L::V lam;  // at most `cap` already
   const T* edges;
-  int stride;
+  int stride;  // of a single row's edges
   typename L::V cap;  // a weight that no dual variable can reach: larger ones act like it and would cost digits
 
   HOST_DEVICE Weights(typename L::V lam_, const T* edges_, int stride_, typename L::V cap_)
-      : lam(L::select(lam_ < cap_, lam_, cap_)), edges(edges_), stride(stride_), cap(cap_) {}
+      : lam(L::select(L::less(lam_, cap_), lam_, cap_)), edges(edges_), stride(stride_), cap(cap_) {}
 
-  // at edge n of each lane; 0 beyond the last edge, where the row ends free
-  HOST_DEVICE typename L::V at(typename L::I n, typename L::M m, int N, typename L::I lane) const {
+  // at the edge of each lane that begins at the sample in place `at`; 0 at the last sample, where the row ends free
+  HOST_DEVICE typename L::V at(typename L::I at, typename L::M inside) const {
     typename L::V w = lam;
     if constexpr (kEdges) {
-      w = L::gather(edges, n * stride + lane, m & (n < N - 1));
-      w = L::select(w < cap, w, cap);
+      w = L::gather(edges, at, inside);
+      w = L::select(L::less(w, cap), w, cap);
     }
-    return L::select(n < N - 1, w, L::fill(0));
+    return L::select(inside, w, L::fill(0));
   }
+  // of a single row, at edge n
+  HOST_DEVICE T of_edge(int n, int N) const { return at(n * stride, n < N - 1); }
 };
 
 // The dual is u_n = R_n - Y_n with R the running sum of x - mean and Y the taut string in the tube around R. The string
@@ -41,7 +43,7 @@ HOST_DEVICE typename L::V largest_dual(const typename L::T_* x, int N, int strid
   for (int n = 0; n < N; ++n) {
     sum = sum + (L::load(x + n * stride) - mean);
     const typename L::V size = L::magnitude(sum);
-    most = L::select(size > most, size, most);
+    most = L::select(L::less(most, size), size, most);
   }
   return most * T(2.01);
 }
@@ -50,69 +52,96 @@ HOST_DEVICE typename L::V largest_dual(const typename L::T_* x, int N, int strid
 // the lowest and the highest level (vmin, vmax) that the tube |u_n| <= w_n still allows, and the dual variables (umin,
 // umax) that they lead to at k; km and kp are where these last touched the tube. A sample that neither level reaches
 // ends the segment at km (a step down) or kp (a step up), and the scan goes on from there.
-// A lane takes one step a turn, so lanes do not wait for each other. Returns the mask of lanes that used up `budget`
-// turns (a rescan can be long: O(N^2) at worst); their y is unfinished.
+// A lane takes one step a turn, so lanes do not wait for each other. A segment begins with a turn that touches the tube
+// on both sides (`fresh`); the levels start at 0 then, and umin = umax is the dual on the edge before.
 template <class L, bool kEdges>
-HOST_DEVICE typename L::M tv1d_direct(const typename L::T_* x, typename L::T_* y, int N, int stride,
-                                      const Weights<L, kEdges>& w, int budget) {
+struct DirectScan {
   using T = typename L::T_;
   using V = typename L::V;
   using I = typename L::I;
   using M = typename L::M;
-  const I lane = L::numbers();
-  const M every = lane >= 0;
-  const V unset = L::fill(std::numeric_limits<T>::quiet_NaN());
-  for (int n = 0; n < N; ++n) L::store(y + n * stride, unset);  // a level is written where its segment starts
+  const T* x;
+  int N, stride;
+  Weights<L, kEdges> w;
+  typename L::Writer levels;
+  I last;           // places (n * stride + lane) of the last sample,
+  I k, k0, km, kp;  // and of these
+  V vmin, vmax, umin, umax, length;
+  M active, fresh;
 
-  I k = L::index(0), k0 = k, km = k, kp = k;
-  const V x0 = L::load(x), w0 = w.at(k, every, N, lane);
-  V vmin = x0 - w0, vmax = x0 + w0, umin = w0, umax = -w0;
-  M active = k < N - 1;
-  for (int turn = 0; turn < budget && L::any(active); ++turn) {
-    const I next = k + 1;
-    const V wn = w.at(next, active, N, lane);
-    const V xn = L::gather(x, next * stride + lane, active);
+  HOST_DEVICE DirectScan(const T* x_, T* y, int N_, int stride_, const Weights<L, kEdges>& w_, void* log)
+      : x(x_), N(N_), stride(stride_), w(w_), levels(y, log, N_ * L::W),
+        last(L::numbers() + L::index((N_ - 1) * stride_)), k(L::numbers() - L::index(stride_)), k0(L::numbers()), km(k0),
+        kp(k0), vmin(L::fill(0)), vmax(vmin), umin(vmin), umax(vmin), length(vmin), active(L::all()), fresh(L::all()) {
+    const V unset = L::fill(std::numeric_limits<T>::quiet_NaN());
+    for (int n = 0; n < N; ++n) L::store(y + n * stride, unset);  // a level is written where its segment starts
+  }
+
+  HOST_DEVICE void turn() {
+    const I next = k + L::index(stride);
+    const V wn = w.at(next, active & L::less(next, last));
+    const V xn = L::gather(x, next, active);
     const V lower = umin + xn - vmin, upper = umax + xn - vmax;  // the duals at `next`, were the levels kept
-    const M down = active & (lower < -wn);
-    const M up = active & L::no(down) & (upper > wn);
+    const M old = active & L::no(fresh);
+    const M down = old & L::less(lower, -wn);
+    const M up = old & L::no(down) & L::less(wn, upper);
     const M jump = down | up, go = active & L::no(jump);
 
-    const V share = T(1) / L::values(next - k0 + 1);
-    const M raise = go & (lower >= wn), sink = go & (upper <= -wn);
+    levels.put(k0, L::select(down, vmin, vmax), jump);
+    length = length + L::fill(1);
+    const V share = L::fill(1) / length;
+    const M raise = go & (fresh | L::no(L::less(lower, wn))), sink = go & (fresh | L::no(L::less(-wn, upper)));
     vmin = L::select(raise, vmin + (lower - wn) * share, vmin);
     vmax = L::select(sink, vmax + (upper + wn) * share, vmax);
     umin = L::select(go, L::select(raise, wn, lower), umin);
     umax = L::select(go, L::select(sink, -wn, upper), umax);
+
+    const I end = L::select(down, km, kp);
+    const V edge = w.at(end, jump), u = L::select(down, edge, -edge);
     km = L::select(raise, next, km);
     kp = L::select(sink, next, kp);
-    k = L::select(go, next, k);
+    vmin = L::select(jump, L::fill(0), vmin);
+    vmax = L::select(jump, L::fill(0), vmax);
+    umin = L::select(jump, u, umin);
+    umax = L::select(jump, u, umax);
+    length = L::select(jump, L::fill(0), length);
+    k0 = L::select(jump, end + L::index(stride), k0);
+    k = L::select(jump, end, L::select(go, next, k));
+    fresh = jump;
+    active = active & L::less(k, last);
+  }
 
-    if (L::any(jump)) {
-      L::scatter(y, k0 * stride + lane, L::select(down, vmin, vmax), jump);
-      const I end = L::select(down, km, kp), start = end + 1;
-      const V xs = L::gather(x, start * stride + lane, jump);
-      const V we = w.at(end, jump, N, lane), ws = w.at(start, jump, N, lane);
-      const V u = L::select(down, we, -we);  // the dual on the edge of the step
-      vmin = L::select(jump, xs + u - ws, vmin);
-      vmax = L::select(jump, xs + u + ws, vmax);
-      umin = L::select(jump, ws, umin);
-      umax = L::select(jump, -ws, umax);
-      k = L::select(jump, start, k);
-      k0 = L::select(jump, start, k0);
-      km = L::select(jump, start, km);
-      kp = L::select(jump, start, kp);
+  // Fills the segments. Returns the mask of lanes that have not come to the end; their y is unfinished.
+  HOST_DEVICE M finish(T* y) {
+    levels.put(k0, vmin, L::all());
+    levels.finish();
+    V level = L::load(y);
+    for (int n = 1; n < N; ++n) {
+      const V v = L::load(y + n * stride);
+      level = L::select(L::same(v, v), v, level);
+      L::store(y + n * stride, level);
     }
-    active = k < N - 1;
+    return active;
   }
-  L::scatter(y, k0 * stride + lane, vmin, every);
+};
 
-  V level = L::load(y);
-  for (int n = 1; n < N; ++n) {
-    const V v = L::load(y + n * stride);
-    level = L::select(v == v, v, level);
-    L::store(y + n * stride, level);
+// At most `budget` turns: a lane that has to scan much again takes O(N^2) at worst, and is better finished otherwise.
+template <class L, bool kEdges>
+HOST_DEVICE typename L::M tv1d_direct(const typename L::T_* x, typename L::T_* y, int N, int stride,
+                                      const Weights<L, kEdges>& w, int budget, void* log) {
+  DirectScan<L, kEdges> scan(x, y, N, stride, w, log);
+  for (int turn = 0; turn < budget && L::any(scan.active); ++turn) scan.turn();
+  return scan.finish(y);
+}
+
+// Two blocks of lanes at once: a turn is a chain of dependent steps, and the processor fills the waits of one block with
+// the work of the other.
+template <class L, bool kEdges>
+HOST_DEVICE void tv1d_direct_two(DirectScan<L, kEdges>& a, DirectScan<L, kEdges>& b, int budget) {
+  for (int turn = 0; turn < budget && L::any(a.active | b.active); ++turn) {
+    a.turn();
+    b.turn();
   }
-  return active;
 }
 
 // A straight piece of a hull: it covers `len` samples and rises by `sum` over them; its slope is a level of y.
@@ -140,7 +169,7 @@ HOST_DEVICE void tv1d_taut_string(const T* x, T* y, int N, int stride, const Wei
     for (const int end = knot + int(p.len); knot < end; ++knot) y[knot * stride] = level;
   };
   for (int k = 0; k < N; ++k) {
-    const double after = w.at(k, true, N, 0), xk = x[k * stride];
+    const double after = w.of_edge(k, N), xk = x[k * stride];
     Piece p{xk + (after - before), 1};
     while (u1 > u0 && steeper(up[u1 - 1], p)) {
       --u1;
@@ -184,15 +213,15 @@ HOST_DEVICE void tv1d_segment_mean(const typename L::T_* y, const typename L::T_
   V last = L::load(y), sum = L::fill(0), len = L::fill(0);
   for (int n = 0; n < N; ++n) {  // the mean of the segment so far, right at its last sample
     const V level = L::load(y + n * stride);
-    const auto same = level == last;
+    const auto same = L::same(level, last);
     sum = L::select(same, sum, L::fill(0)) + L::load(g + n * stride);
-    len = L::select(same, len, L::fill(0)) + typename L::T_(1);
+    len = L::select(same, len, L::fill(0)) + L::fill(1);
     L::store(gx + n * stride, sum / len);
     last = level;
   }
   V mean = L::load(gx + (N - 1) * stride);
   for (int n = N - 2; n >= 0; --n) {
-    const auto same = L::load(y + n * stride) == L::load(y + (n + 1) * stride);
+    const auto same = L::same(L::load(y + n * stride), L::load(y + (n + 1) * stride));
     mean = L::select(same, mean, L::load(gx + n * stride));
     L::store(gx + n * stride, mean);
   }
@@ -203,7 +232,7 @@ template <class L>
 HOST_DEVICE typename L::V tv1d_edge_grad(const typename L::T_* y, const typename L::T_* gx, int n, int stride) {
   const auto a = L::load(y + n * stride), b = L::load(y + (n + 1) * stride);
   const auto d = L::load(gx + n * stride) - L::load(gx + (n + 1) * stride);
-  return L::select(b > a, d, L::select(b < a, -d, L::fill(0)));
+  return L::select(L::less(a, b), d, L::select(L::less(b, a), -d, L::fill(0)));
 }
 
 }  // namespace nsz

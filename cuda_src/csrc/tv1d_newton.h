@@ -58,7 +58,7 @@ HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<
     held[n] = 0;
   }
   tv1d_newton_direction(g, held, u, c, E);
-  for (int n = 0; n < E; ++n) u[n] = clip(u[n], w.at(n, true, N, 0));
+  for (int n = 0; n < E; ++n) u[n] = clip(u[n], w.of_edge(n, N));
   double objective = tv1d_primal_of_dual(x, u, z, N, stride);
 
   for (int iteration = 0; iteration < 10 * N + 50; ++iteration) {
@@ -68,7 +68,7 @@ HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<
       primal += r * r / 2;
     }
     for (int n = 0; n < E; ++n) {
-      const double wn = w.at(n, true, N, 0), step = z[n + 1] - z[n];
+      const double wn = w.of_edge(n, N), step = z[n + 1] - z[n];
       g[n] = -step;
       held[n] = (u[n] >= wn && step >= 0) || (u[n] <= -wn && step <= 0);
       const double rise = wn * (step < 0 ? -step : step);
@@ -82,7 +82,7 @@ HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<
     double t = 1;
     double next = objective;
     for (int halving = 0; halving < 40; ++halving) {
-      for (int n = 0; n < E; ++n) trial[n] = clip(u[n] - t * d[n], w.at(n, true, N, 0));
+      for (int n = 0; n < E; ++n) trial[n] = clip(u[n] - t * d[n], w.of_edge(n, N));
       next = tv1d_primal_of_dual(x, trial, z, N, stride);
       double decrease = 0;  // what the gradient promises for the projected step
       for (int n = 0; n < E; ++n) decrease += g[n] * (u[n] - trial[n]);
@@ -104,7 +104,7 @@ HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<
   double sum = 0, left = 0;
   for (int n = 0; n < N; ++n) {
     sum += x[n * stride];
-    const double wn = w.at(n, true, N, 0);
+    const double wn = w.of_edge(n, N);
     const double step = n < E ? z[n + 1] - z[n] : 0.0;
     const bool ends = n == E || (u[n] >= wn && step > 0) || (u[n] <= -wn && step < 0);
     if (!ends) continue;

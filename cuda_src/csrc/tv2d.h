@@ -35,7 +35,7 @@ HOST_DEVICE T rounding_of(T peak) {
 
 template <class L>
 HOST_DEVICE typename L::V without_rounding(typename L::V d, typename L::T_ still) {
-  return L::select(L::magnitude(d) > still, d, L::fill(0));
+  return L::select(L::less(L::fill(still), L::magnitude(d)), d, L::fill(0));
 }
 
 template <class L, bool kIsotropic>
@@ -93,7 +93,7 @@ HOST_DEVICE void tv2d_dual_step(const typename L::T_* y, typename L::T_* p, type
   V pn = has_right ? L::load(pe + j) + (L::load(y + j + 1) - here) * T(0.125) : zero;
   V qn = last_row ? zero : L::load(qe + j) + (L::load(y + j + width) - here) * T(0.125);
   const V length = L::root(pn * pn + qn * qn);
-  const V scale = L::select(length > lam, lam / length, L::fill(1));
+  const V scale = L::select(L::less(L::fill(lam), length), lam / length, L::fill(1));
   pn = pn * scale;
   qn = qn * scale;
   L::store(pe + j, pn + (pn - L::load(p + j)) * momentum);

@@ -1,5 +1,7 @@
 """Tiles: nothing of the cuts is left in the result."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -13,7 +15,7 @@ from zoo.tasks.tiles import edges, run_tiled
 @given(st.integers(1, 5000), st.integers(1, 600))
 def test_edges_cover_a_side_with_the_fewest_pieces(length, tile):
     cuts = edges(length, tile)
-    sizes = [b - a for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    sizes = [b - a for a, b in itertools.pairwise(cuts)]
     assert cuts[0] == 0 and cuts[-1] == length
     assert max(sizes) <= tile and min(sizes) >= 1 and max(sizes) - min(sizes) <= 1
     assert len(sizes) == -(-length // tile)
