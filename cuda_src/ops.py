@@ -15,10 +15,12 @@ SCHEMAS = {
     # y (B, N) a solution -> gradients to x (B, N) and to the weights of each row (B, 1 or N-1)
     "prox_tv1d_backward": "(Tensor y, Tensor grad, bool per_edge) -> (Tensor, Tensor)",
     # x (B, H, W); right, below: (B or 1, 1) or (B or 1, H, W-1) and (B or 1, H-1, W); p, q, pe, qe (B, H, W) and step
-    # (B), the duals, their extrapolations and the iterations behind these: where to go on from; mode 0 anisotropic,
-    # 1 isotropic -> y, the five again, gap (B), objective (B), iterations (B)
+    # (B), the duals, their extrapolations and the iterations behind these: where to go on from, or four empty tensors
+    # and zeros; mode 0 anisotropic, 1 isotropic; keep: whether the first four come out again or stay empty
+    # -> y, the five, gap (B), objective (B), iterations (B)
     "prox_tv2d": "(Tensor x, Tensor right, Tensor below, Tensor p, Tensor q, Tensor pe, Tensor qe, Tensor step,"
-    " int mode, int max_iter, float tol) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    " int mode, int max_iter, float tol, bool keep)"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     # the mean of values (B, H, W) over the regions that right (B, H, W-1) and below (B, H-1, W) connect
     "region_mean": "(Tensor values, Tensor right, Tensor below) -> Tensor",
     # y (B, H, W) an isotropic solution, lam (B or 1, 1), level (B, 1, 1): gradient to x (B, H, W) and to lam (B, 1)
@@ -47,11 +49,12 @@ def _(y, grad, per_edge):
 
 
 @torch.library.register_fake("nsz::prox_tv2d")
-def _(x, right, below, p, q, pe, qe, step, mode, max_iter, tol):
-    images = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(5))
+def _(x, right, below, p, q, pe, qe, step, mode, max_iter, tol, keep):
+    y = torch.empty_like(x, memory_format=torch.contiguous_format)
+    duals = tuple(torch.empty_like(y) if keep else x.new_empty(0) for _ in range(4))
     numbers = tuple(x.new_empty(x.shape[0], dtype=torch.float64) for _ in range(2))
     counts = tuple(x.new_empty(x.shape[0], dtype=torch.int64) for _ in range(2))
-    return *images, counts[0], *numbers, counts[1]
+    return y, *duals, counts[0], *numbers, counts[1]
 
 
 @torch.library.register_fake("nsz::region_mean")
@@ -135,7 +138,7 @@ def same_level(y: Tensor, gap: Tensor, objective: Tensor) -> Tensor:
 
 
 def _save_2d(ctx, inputs, output):
-    _, right, below, *_, mode, _, _ = inputs
+    _, right, below, *_, mode, _, _, _ = inputs
     y, gap, objective = output[0], output[6], output[7]
     ctx.save_for_backward(y, right, below, gap, objective)
     ctx.isotropic = mode == 1
@@ -145,13 +148,13 @@ def _save_2d(ctx, inputs, output):
 def _backward_2d(ctx, grad, *_):
     """Implicit gradient at the solution; the other outputs are measurements and carry none."""
     if grad is None:
-        return (None,) * 11
+        return (None,) * 12
     y, right, below, gap, objective = ctx.saved_tensors
     level = same_level(y, gap, objective)
     if ctx.isotropic:
         grad_x, grad_lam = torch.ops.nsz.isotropic_gradient(y, grad, right, level)
         grad_lam = grad_lam.sum(0, keepdim=True) if right.shape[0] == 1 else grad_lam
-        return grad_x, grad_lam, *(None,) * 9
+        return grad_x, grad_lam, *(None,) * 10
     # the Jacobian to x averages over connected regions of equal value; to a weight: see _edges
     grad_x = torch.ops.nsz.region_mean(grad, y.diff(dim=2).abs() <= level, y.diff(dim=1).abs() <= level)
     grads = []
@@ -160,7 +163,7 @@ def _backward_2d(ctx, grad, *_):
         if weights.dim() == 2:
             edges = edges.sum((1, 2))[:, None]
         grads.append(edges.sum(0, keepdim=True) if weights.shape[0] == 1 else edges)
-    return grad_x, *grads, *(None,) * 8
+    return grad_x, *grads, *(None,) * 9
 
 
 torch.library.register_autograd("nsz::prox_tv2d", _backward_2d, setup_context=_save_2d)

@@ -132,6 +132,9 @@ def prox_tv2d(
     dual = _check_init(init, x, images)
 
     if grad == "unrolled":
+        if init is None:
+            zero = torch.zeros_like(images)
+            dual = Dual(zero, zero, zero, zero, dual.step)
         step = dual.step
         if mode == "anisotropic":
             y, p, q, qe = dykstra(images, right, below, dual.q, dual.q_ahead, step, max_iter, torch.ops.nsz.prox_tv1d)
@@ -142,7 +145,7 @@ def prox_tv2d(
         gap = measure(images.detach(), y.detach(), right.detach(), below.detach(), mode == "isotropic")[0]
     else:
         y, *state, gap, _, iterations = torch.ops.nsz.prox_tv2d(
-            images, right, below, *dual, MODES[mode], max_iter, float(tol)
+            images, right, below, *dual, MODES[mode], max_iter, float(tol), return_dual
         )
         dual = Dual(*state)
     results: list[Any] = [y.view(x.shape).to(x.dtype)]
@@ -233,8 +236,8 @@ def _product(lam: Tensor, edges: Tensor) -> Tensor:
 
 def _check_init(init: Any, x: Tensor, images: Tensor) -> Dual:
     if init is None:
-        zero = torch.zeros_like(images)
-        return Dual(zero, zero, zero, zero, zero.new_zeros(images.shape[0], dtype=torch.int64))
+        none = images.new_empty(0)
+        return Dual(none, none, none, none, images.new_zeros(images.shape[0], dtype=torch.int64))
     if not isinstance(init, (tuple, list)) or len(init) != 5 or not all(isinstance(t, Tensor) for t in init):
         raise TypeError("init has to be what return_dual gives")
     for t, shape in zip(init, (*(x.shape,) * 4, x.shape[:-2]), strict=True):

@@ -156,31 +156,45 @@ void projected_gradient(Problem<T>& im, int64_t max_iter, double tol, bool threa
 
 enum Mode { kAnisotropic = 0, kIsotropic = 1 };
 
-// What comes out of prox_tv2d, in the order of its schema.
+// What comes out of prox_tv2d, in the order of its schema. duals: p, q, pe, qe, empty unless they are kept.
 struct Solution {
-  Tensor y, p, q, pe, qe, step, gap, objective, iterations;
+  Tensor y, duals[4], step, gap, objective, iterations;
 };
 
 template <typename T>
-void prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& below, Solution& out, Mode mode,
-                      int64_t max_iter, double tol) {
+void prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& below, const Tensor* start, bool keep,
+                      Solution& out, Mode mode, int64_t max_iter, double tol) {
   const int64_t B = x.size(0), H = x.size(1), W = x.size(2), n = H * W;
-  const bool edges = right.dim() == 3;
+  const bool edges = right.dim() == 3, fresh = start[0].numel() == 0;
   const int64_t rn = edges ? H * (W - 1) : 1, bn = edges ? (H - 1) * W : 1;
   const int64_t rstep = right.size(0) > 1 ? rn : 0, bstep = below.size(0) > 1 ? bn : 0;
   const T *px = x.const_data_ptr<T>(), *pr = right.const_data_ptr<T>(), *pb = below.const_data_ptr<T>();
-  T *py = out.y.mutable_data_ptr<T>(), *pp = out.p.mutable_data_ptr<T>(), *pq = out.q.mutable_data_ptr<T>();
-  T *ppe = out.pe.mutable_data_ptr<T>(), *pqe = out.qe.mutable_data_ptr<T>();
+  T* py = out.y.mutable_data_ptr<T>();
+  const T* from[4] = {};
+  T* kept[4] = {};
+  for (int k = 0; k < 4; ++k) {
+    if (!fresh) from[k] = start[k].const_data_ptr<T>();
+    if (keep) kept[k] = out.duals[k].mutable_data_ptr<T>();
+  }
   int64_t *steps = out.step.mutable_data_ptr<int64_t>(), *iterations = out.iterations.mutable_data_ptr<int64_t>();
   double *gap = out.gap.mutable_data_ptr<double>(), *objective = out.objective.mutable_data_ptr<double>();
   // many images: one a thread; few: all threads on each. Either way the sums are taken row by row, so results agree.
   const bool many = B >= int64_t(torch::stable::get_num_threads());
   spread(many, B, 1, [&](int64_t a, int64_t b) {
+    // duals that nobody asks for stay with the thread, small ones in its cache; a few lines apart, because fields at
+    // a distance of a power of two would push each other out of it
+    const int64_t apart = n + 272;
+    std::vector<T> own(keep ? 0 : 4 * apart);
     for (int64_t i = a; i < b; ++i) {
-      const int64_t o = i * n;
-      Problem<T> im{H, W, px + o, edges ? pr + i * rstep : nullptr, edges ? pb + i * bstep : nullptr,
+      T* dual[4];
+      for (int k = 0; k < 4; ++k) {
+        dual[k] = keep ? kept[k] + i * n : own.data() + k * apart;
+        if (fresh) std::fill(dual[k], dual[k] + n, T(0));
+        else std::copy(from[k] + i * n, from[k] + (i + 1) * n, dual[k]);
+      }
+      Problem<T> im{H, W, px + i * n, edges ? pr + i * rstep : nullptr, edges ? pb + i * bstep : nullptr,
                     edges ? T(1) : pr[i * rstep], edges ? T(1) : pb[i * bstep],
-                    py + o, pp + o, pq + o, ppe + o, pqe + o, steps[i], 0, 0, 0};
+                    py + i * n, dual[0], dual[1], dual[2], dual[3], steps[i], 0, 0, 0};
       if (mode == kAnisotropic) dykstra<T>(im, max_iter, tol, !many);
       else projected_gradient<T>(im, max_iter, tol, !many);
       gap[i] = im.gap;
@@ -193,17 +207,20 @@ void prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& below,
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> prox_tv2d_cpu(
     Tensor x, Tensor right, Tensor below, Tensor p, Tensor q, Tensor pe, Tensor qe, Tensor step, int64_t mode,
-    int64_t max_iter, double tol) {
-  const auto own = [](const Tensor& t) { return torch::stable::clone(torch::stable::contiguous(t)); };
-  x = torch::stable::contiguous(x);
-  right = torch::stable::contiguous(right);
-  below = torch::stable::contiguous(below);
+    int64_t max_iter, double tol, bool keep) {
+  using torch::stable::contiguous;
+  x = contiguous(x);
+  right = contiguous(right);
+  below = contiguous(below);
+  const Tensor start[4] = {contiguous(p), contiguous(q), contiguous(pe), contiguous(qe)};
   const auto numbers = [&](ScalarType type) { return torch::stable::new_zeros(x, {x.size(0)}, type); };
-  Solution out{torch::stable::empty_like(x), own(p), own(q), own(pe), own(qe), own(step),
+  const auto dual = [&] { return keep ? torch::stable::empty_like(x) : torch::stable::new_zeros(x, {0}); };
+  Solution out{torch::stable::empty_like(x), {dual(), dual(), dual(), dual()}, torch::stable::clone(contiguous(step)),
                numbers(ScalarType::Double), numbers(ScalarType::Double), numbers(ScalarType::Long)};
-  if (x.scalar_type() == ScalarType::Double) prox_tv2d_images<double>(x, right, below, out, Mode(mode), max_iter, tol);
-  else prox_tv2d_images<float>(x, right, below, out, Mode(mode), max_iter, tol);
-  return {out.y, out.p, out.q, out.pe, out.qe, out.step, out.gap, out.objective, out.iterations};
+  const auto solve = x.scalar_type() == ScalarType::Double ? prox_tv2d_images<double> : prox_tv2d_images<float>;
+  solve(x, right, below, start, keep, out, Mode(mode), max_iter, tol);
+  return {out.y, out.duals[0], out.duals[1], out.duals[2], out.duals[3], out.step, out.gap, out.objective,
+          out.iterations};
 }
 
 // ---- region_mean(values: (B, H, W), right: (B, H, W-1) bool, below: (B, H-1, W) bool) -> (B, H, W) ----

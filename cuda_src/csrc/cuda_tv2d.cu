@@ -225,13 +225,21 @@ Solution prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& be
 }
 
 Solution prox_tv2d_cuda(Tensor x, Tensor right, Tensor below, Tensor p, Tensor q, Tensor pe, Tensor qe, Tensor step,
-                        int64_t mode, int64_t max_iter, double tol) {
-  const auto own = [](const Tensor& t) { return torch::stable::clone(torch::stable::contiguous(t)); };
+                        int64_t mode, int64_t max_iter, double tol, bool keep) {
   x = torch::stable::contiguous(x);
   right = torch::stable::contiguous(right);
   below = torch::stable::contiguous(below);
+  const bool fresh = p.numel() == 0;
+  const auto own = [&](const Tensor& t) {
+    if (!fresh) return torch::stable::clone(torch::stable::contiguous(t));
+    return torch::stable::new_zeros(x, {x.size(0), x.size(1), x.size(2)});
+  };
   const auto solve_as = x.scalar_type() == ScalarType::Double ? prox_tv2d_images<double> : prox_tv2d_images<float>;
-  return solve_as(x, right, below, own(p), own(q), own(pe), own(qe), own(step), mode == 1, max_iter, tol);
+  Solution out = solve_as(x, right, below, own(p), own(q), own(pe), own(qe), torch::stable::clone(step), mode == 1,
+                          max_iter, tol);
+  if (!keep)
+    std::get<1>(out) = std::get<2>(out) = std::get<3>(out) = std::get<4>(out) = torch::stable::new_zeros(x, {0});
+  return out;
 }
 
 }  // namespace

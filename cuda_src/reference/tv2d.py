@@ -25,6 +25,7 @@ def prox_tv2d(
     mode: int,
     max_iter: int,
     tol: float,
+    keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The operator `nsz::prox_tv2d`, see :data:`cuda_src.ops.SCHEMAS`.
 
@@ -32,6 +33,8 @@ def prox_tv2d(
     tolerance it runs the projected gradient on the dual, which vectorises far better here; a sweep counts as 20 of
     its steps. Either way the answer is within the returned gap of the optimum.
     """
+    if p.numel() == 0:
+        p = q = pe = qe = torch.zeros_like(x)
     if mode == 0 and tol == 0:
         y, p, q, qe = dykstra(x, right, below, q, qe, step, max_iter, prox_tv1d)
         pe, done = p, torch.full_like(step, max_iter)
@@ -47,7 +50,8 @@ def prox_tv2d(
         done = done.div(20, rounding_mode="trunc").clamp_min(1)
     gap, objective = measure(x, y, right, below, mode == 1)
     # an operator must not hand back its inputs, nor one tensor twice
-    p, q, pe, qe, step = (t.contiguous().clone() for t in (p, q, pe, qe, step))
+    p, q, pe, qe = (t.contiguous().clone() if keep else t.new_empty(0) for t in (p, q, pe, qe))
+    step = step.clone()
     return y, p, q, pe, qe, step, gap, objective, done
 
 

@@ -133,7 +133,7 @@ for shape in ((1, 1, 1), (2, 7, 33), (1, 40, 18)):
     x = torch.randn(shape, generator=g, dtype=torch.float64)
     lam, zero = torch.full((1, 1), 0.4, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
     start = torch.zeros(shape[0], dtype=torch.int64)
-    cases += [("prox_tv2d", (x, lam, lam, zero, zero, zero, zero, start, mode, 30, 1e-6)) for mode in (0, 1)]
+    cases += [("prox_tv2d", (x, lam, lam, zero, zero, zero, zero, start, mode, 30, 1e-6, True)) for mode in (0, 1)]
 call = lambda: [getattr(torch.ops.nsz, name)(*arguments) for name, arguments in cases]
 many = call()
 assert cuda_src.backend().name == "compiled"

@@ -12,7 +12,8 @@ from cuda_src.backend import REFERENCE
 def samples() -> dict[str, list[tuple]]:
     g = torch.Generator().manual_seed(0)
     rows, images = torch.randn(4, 9, generator=g), torch.rand(2, 6, 8, generator=g)
-    zero, start = [torch.zeros_like(images) for _ in range(4)], torch.zeros(2, dtype=torch.int64)
+    zero, none = [torch.zeros_like(images) for _ in range(4)], [torch.empty(0) for _ in range(4)]
+    start = torch.zeros(2, dtype=torch.int64)
 
     def grad(*shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=g).requires_grad_()
@@ -24,9 +25,9 @@ def samples() -> dict[str, list[tuple]]:
         ],
         "prox_tv1d_backward": [(rows.round(), grad(4, 9), True), (rows.round(), grad(4, 9), False)],
         "prox_tv2d": [
-            (images.clone().requires_grad_(), grad(2, 1), grad(1, 1), *zero, start, 0, 20, 1e-4),
-            (images.clone().requires_grad_(), grad(1, 6, 7), grad(2, 5, 8), *zero, start, 0, 5, 0.0),
-            (images.clone().requires_grad_(), grad(2, 1), grad(2, 1).detach(), *zero, start, 1, 20, 1e-4),
+            (images.clone().requires_grad_(), grad(2, 1), grad(1, 1), *zero, start, 0, 20, 1e-4, True),
+            (images.clone().requires_grad_(), grad(1, 6, 7), grad(2, 5, 8), *none, start, 0, 5, 0.0, False),
+            (images.clone().requires_grad_(), grad(2, 1), grad(2, 1).detach(), *none, start, 1, 20, 1e-4, True),
         ],
         "region_mean": [
             (grad(2, 6, 8), torch.rand(2, 6, 7, generator=g) < 0.5, torch.rand(2, 5, 8, generator=g) < 0.5)

@@ -53,7 +53,7 @@ def test_anisotropic_equals_bounded_least_squares(shape, lam, flat):
     np.testing.assert_allclose(cuda_src.prox_tv2d(x, lam, tol=1e-15, max_iter=3000), expected, rtol=0, atol=1e-6)
     zero = torch.zeros(1, *shape, dtype=torch.float64)
     weights = torch.full((1, 1), lam, dtype=torch.float64)
-    plain = reference.prox_tv2d(x[None], weights, weights, *[zero] * 4, START, 0, 500, 1e-15)[0][0]
+    plain = reference.prox_tv2d(x[None], weights, weights, *[zero] * 4, START, 0, 500, 1e-15, True)[0][0]
     np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-6)
 
 
@@ -161,7 +161,7 @@ def test_fixed_iterations_equal_the_reference(mode):
         p[:, :, -1] = 0
         q[:, -1] = 0
     for lam in (torch.tensor([[0.2], [0.9]], dtype=torch.float64), torch.tensor([[0.3]], dtype=torch.float64)):
-        arguments = (x, lam, lam, *state, torch.tensor([0, 5]), int(mode == "isotropic"), 7, 0.0)
+        arguments = (x, lam, lam, *state, torch.tensor([0, 5]), int(mode == "isotropic"), 7, 0.0, True)
         got, expected = torch.ops.nsz.prox_tv2d(*arguments), reference.prox_tv2d(*arguments)
         for part, (a, b) in enumerate(zip(got, expected, strict=True)):
             if mode == "isotropic" or part != 3:  # Dykstra does not extrapolate p
