@@ -50,6 +50,7 @@ struct Lines {
   int64_t lam_step;
   const T* edges;
   int64_t edge_line, edge_step;
+  bool modest;  // lam is known not to exceed what the duals need (largest_dual)
 };
 
 // Copies W lines from or to interleaved scratch. `live` of them exist; the spare lanes repeat the last one. The field is
@@ -102,13 +103,13 @@ void scatter_lines(const Lines<T>& f, int64_t first, int live, const T* in, cons
 
 // The prox of one or two blocks of W lines; block k lies at k * N * W of the scratch.
 template <typename T, bool kEdges>
-void solve_blocks(const T* lam, const T* edges, int N, int live, Method method, Scratch<T>& s) {
+void solve_blocks(const T* lam, const T* edges, bool modest, int N, int live, Method method, Scratch<T>& s) {
   using L = CpuLanes<T>;
   using Scan = DirectScan<L, kEdges>;
   constexpr int W = L::W;
   const int block = N * W;
   const auto weights = [&](int k) {
-    const auto cap = largest_dual<L>(s.x.data() + k * block, N, W);
+    const auto cap = modest ? L::load(lam + k * W) : largest_dual<L>(s.x.data() + k * block, N, W);
     return Weights<L, kEdges>(L::load(lam + k * W), edges + (kEdges ? k * block : 0), W, cap);
   };
   const auto alone = [&](int i, auto solve) {  // line i of the blocks by itself
@@ -159,9 +160,9 @@ void solve_lines(const Lines<T>& f, int64_t begin, int64_t end, Method method, S
       for (int i = 0; i < 2 * W; ++i)
         for (int n = 0; n + 1 < N; ++n)
           s.edges[(i / W * N + n) * W + i % W] = f.edges[line(i) * f.edge_line + n * f.edge_step];
-      solve_blocks<T, true>(lam, s.edges.data(), N, live, method, s);
+      solve_blocks<T, true>(lam, s.edges.data(), false, N, live, method, s);
     } else {
-      solve_blocks<T, false>(lam, nullptr, N, live, method, s);
+      solve_blocks<T, false>(lam, nullptr, f.modest, N, live, method, s);
     }
     for (int at = 0; at < live; at += W)
       scatter_lines(f, first + at, std::min(W, live - at), s.y.data() + at * N, write);

@@ -14,7 +14,7 @@ void prox_tv1d_rows(const Tensor& x, const Tensor& w, Tensor& y, Method method) 
   const T* pw = w.const_data_ptr<T>();
   T* py = y.mutable_data_ptr<T>();
   const T one = 1;  // per-edge weights are taken as they are
-  const Lines<T> f{B, N, N, 1, per_edge ? &one : pw, per_edge ? 0 : row, per_edge ? pw : nullptr, row, 1};
+  const Lines<T> f{B, N, N, 1, per_edge ? &one : pw, per_edge ? 0 : row, per_edge ? pw : nullptr, row, 1, false};
   solve_all<T>(
       f, method, true, [px](auto lanes, int64_t o) { return decltype(lanes)::load(px + o); },
       [py](auto lanes, int64_t o, auto v) { decltype(lanes)::store(py + o, v); });

@@ -57,8 +57,9 @@ void dykstra(Problem<T>& im, int64_t max_iter, double tol, bool threads) {
   const int64_t H = im.H, W = im.W, n = H * W;
   std::vector<RowSums> sums(H);
   const Extent<T> extent(im.x, n);
-  const Lines<T> rows{H, W, W, 1, &im.lam_right, 0, im.right, W - 1, 1};
-  const Lines<T> columns{W, H, 1, W, &im.lam_below, 0, im.below, 1, W};
+  const T lam_right = std::min(im.lam_right, extent.most), lam_below = std::min(im.lam_below, extent.most);
+  const Lines<T> rows{H, W, W, 1, &lam_right, 0, im.right, W - 1, 1, true};
+  const Lines<T> columns{W, H, 1, W, &lam_below, 0, im.below, 1, W, true};
   const T* x = im.x;
   T *y = im.y, *p = im.p, *q = im.q, *qe = im.qe;
   double t = 1;
