@@ -21,12 +21,13 @@ struct Weights {
 
   // at the edge of each lane that begins at the sample in place `at`; 0 at the last sample, where the row ends free
   HOST_DEVICE typename L::V at(typename L::I at, typename L::M inside) const {
-    typename L::V w = lam;
-    if constexpr (kEdges) {
-      w = L::gather(edges, at, inside);
-      w = L::select(L::less(w, cap), w, cap);
-    }
-    return L::select(inside, w, L::fill(0));
+    return L::select(inside, within(at, inside), L::fill(0));
+  }
+  // the same where none of the lanes in the mask is at its last sample
+  HOST_DEVICE typename L::V within(typename L::I at, typename L::M mask) const {
+    if constexpr (!kEdges) return lam;
+    const typename L::V w = L::gather(edges, at, mask);
+    return L::select(L::less(w, cap), w, cap);
   }
   // of a single row, at edge n
   HOST_DEVICE T of_edge(int n, int N) const { return at(n * stride, n < N - 1); }
@@ -93,20 +94,18 @@ struct DirectScan {
     const M raise = go & (fresh | L::no(L::less(lower, wn))), sink = go & (fresh | L::no(L::less(-wn, upper)));
     vmin = L::select(raise, vmin + (lower - wn) * share, vmin);
     vmax = L::select(sink, vmax + (upper + wn) * share, vmax);
-    umin = L::select(go, L::select(raise, wn, lower), umin);
-    umax = L::select(go, L::select(sink, -wn, upper), umax);
-
+    // from here on lanes that are done hold anything: only their k0 and vmin are looked at again
     const I end = L::select(down, km, kp);
-    const V edge = w.at(end, jump), u = L::select(down, edge, -edge);
+    const V edge = w.within(end, jump), u = L::select(down, edge, -edge);
+    umin = L::select(jump, u, L::select(raise, wn, lower));
+    umax = L::select(jump, u, L::select(sink, -wn, upper));
     km = L::select(raise, next, km);
     kp = L::select(sink, next, kp);
     vmin = L::select(jump, L::fill(0), vmin);
     vmax = L::select(jump, L::fill(0), vmax);
-    umin = L::select(jump, u, umin);
-    umax = L::select(jump, u, umax);
     length = L::select(jump, L::fill(0), length);
     k0 = L::select(jump, end + L::index(stride), k0);
-    k = L::select(jump, end, L::select(go, next, k));
+    k = L::select(jump, end, next);
     fresh = jump;
     active = active & L::less(k, last);
   }
