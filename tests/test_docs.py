@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import zoo
+from cuda_src import build
 from zoo.cli import app
 from zoo.noise import add_noise
 
@@ -194,3 +197,19 @@ def test_requirements_of_a_space_are_those_of_the_package():
         if requirement.name != "gradio":  # the front matter's sdk_version brings it
             assert requirement.specifier & listed[requirement.name] == listed[requirement.name], requirement.name
     assert set(listed) == {Requirement(line).name for line in wanted} - {"gradio"}
+
+
+@pytest.mark.skipif(not any(shutil.which(c) for c in ("g++", "clang++", "c++")), reason="no C++ compiler is installed")
+def test_the_example_of_a_kernel_compiles(tmp_path, monkeypatch) -> None:
+    for header in build.SOURCES.glob("*.h"):
+        shutil.copy(header, tmp_path)
+    sources = re.findall(
+        r"<!-- cuda_src/csrc/(\S+) -->\n```cpp\n(.*?)^```$", CONTRIBUTING.read_text(), re.DOTALL | re.M
+    )
+    assert {name for name, _ in sources} == {"soft.h", "cpu_soft.cpp", "cuda_soft.cu"}
+    for name, text in sources:
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    for extra in ((), ("-DNSZ_ONE_LANE",)):
+        done = subprocess.run(build.cpu_command(tmp_path / "soft.so", extra=extra), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
