@@ -120,7 +120,7 @@ def _solve(
         status=status_html(summary(step.info)),
         figures=figures_html(quality(step.info, picture, noisy) + effort(step.info)),
         download=gr.update(value=after, interactive=True),
-        lam=round(step.info.lam, 3) if auto else None,
+        lam=round(step.info.lam, 3) if auto and step.info.lam is not None else None,
         running=False,
     )
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import metrics, registry
 from ..images import MAX_PIXELS, Picture, to_picture
 from ..loading import load
 from ..models.tv2d import Solve, TV2d
 from ..noise import check_sigma, estimate_sigma
+from .tiles import run_tiled
 
 # λ = factor · σ/255. Measured: noise of 10, 25 and 50 on the central 256×256 of ten pictures that scikit-image brings
 # (astronaut, camera, chelsea, coffee, rocket, coins, moon, immunohistochemistry, brick, page), rounded and clipped to
@@ -33,17 +34,17 @@ class DenoiseInfo:
     """What was done to one picture, and how well."""
 
     model: str
-    lam: float
-    """λ, in the units of the picture in [0, 1]."""
+    lam: float | None
+    """λ, in the units of the picture in [0, 1]; None for a network."""
     sigma: float | None
     """Noise level on the 0..255 scale, given or estimated; None where λ was given instead."""
     sigma_estimated: bool
-    gap: float
-    """Duality gap, sum over the channels: the objective is at most this far above its minimum."""
-    relative_gap: float
-    """Gap over objective."""
+    gap: float | None
+    """Duality gap, sum over the channels: the objective is at most this far above its minimum; None for a network."""
+    relative_gap: float | None
+    """Gap over objective; None for a network."""
     iterations: int
-    """Iterations that the slowest channel has made."""
+    """Iterations that the slowest channel has made; 1 for a network."""
     seconds: float
     backend: str
     """"compiled" or "reference"."""
@@ -97,14 +98,14 @@ def denoise(
         image: PIL image, numpy array or tensor; see `zoo.images.to_picture` for the kinds.
         model: An entry of the registry for the task "denoise".
         lam: λ ≥ 0, strength of the regularisation in the units of the picture in [0, 1]; the larger, the smoother. For
-            a batch a number, or one per image.
+            a batch a number, or one per image. Total variation only: a network has no λ.
         sigma: Noise level, standard deviation on the 0..255 scale, from which λ follows; not together with `lam`.
             Neither: estimated from the picture.
         reference: The clean picture, of any kind, same size and channels; then PSNR and SSIM are in the record.
         return_info: Also return the record.
         tol: Relative duality gap at which a channel is solved. The root-mean-square distance to the exact solution is
             at most √(2·tol·objective per pixel): with noise of 25, about 0.2 levels of 255 for the default.
-        max_iter: Limit on the iterations of a channel.
+        max_iter: Limit on the iterations of a channel. This and `tol` say nothing to a network.
         device: Where to compute; None: where the tensor is, for other kinds CUDA if there is one.
         max_pixels: Limit on height × width; None: no limit.
 
@@ -179,14 +180,21 @@ def denoise_steps(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     x = picture.tensor.to(device) if device is not None else picture.tensor
     count = len(x)
+    module = load(entry.name, device=x.device)
+    if not isinstance(module, TV2d):
+        if lam is not None:
+            raise ValueError(f"lam: {entry.name} is a network and has none; it is for total variation (tv2d)")
+        levels = [estimate_sigma(one) for one in x] if sigma is None else _per_image("sigma", sigma, count)
+        plain = [
+            DenoiseInfo(entry.name, None, level, sigma is None, None, None, 1, 0.0, _backend()) for level in levels
+        ]
+        return _network_steps(module, entry.input.channels, x, picture, clean, plain)
     sigmas: list[float | None]
     if lam is not None:
         lams, sigmas = _per_image("lam", lam, count), [None] * count
     else:
         known = [estimate_sigma(one) for one in x] if sigma is None else _per_image("sigma", sigma, count)
         lams, sigmas = [LAM_PER_SIGMA[entry.name] * value / 255 for value in known], [*known]
-    module = load(entry.name, device=x.device)
-    assert isinstance(module, TV2d)
     base = [
         DenoiseInfo(entry.name, strength, level, lam is None and sigma is None, 0.0, 0.0, 0, 0.0, _backend())
         for strength, level in zip(lams, sigmas, strict=True)
@@ -218,6 +226,33 @@ def _steps(
                 )
             )
         yield DenoiseStep(picture.restore(solve.image), solve.progress, tuple(infos), done)
+
+
+def _network_steps(
+    module: nn.Module,
+    channels: int | None,
+    x: Tensor,
+    picture: Picture,
+    clean: Tensor | None,
+    base: list[DenoiseInfo],
+) -> Iterator[DenoiseStep]:
+    """One pass of a network, tile by tile."""
+
+    def run(tile: Tensor) -> Tensor:
+        if channels is None or tile.shape[1] == channels:
+            return module(tile)
+        if tile.shape[1] != 1:
+            raise ValueError(f"image: {base[0].model} takes {channels} channels, got {tile.shape[1]}")
+        return module(tile.expand(-1, channels, -1, -1)).mean(1, keepdim=True)
+
+    start = time.perf_counter()
+    for result, progress in run_tiled(run, x):
+        done = progress >= 1
+        infos = []
+        for i, info in enumerate(base):
+            quality = _quality(result[i : i + 1], picture.tensor[i : i + 1], clean, i) if done else {}
+            infos.append(dataclasses.replace(info, seconds=time.perf_counter() - start, **quality))
+        yield DenoiseStep(picture.restore(result.clone()), progress, tuple(infos), done)
 
 
 def _quality(result: Tensor, noisy: Tensor, clean: Tensor | None, index: int) -> dict[str, Any]:
