@@ -156,7 +156,8 @@ def _record(record: dict[str, object]) -> tuple[str, ...]:
     noise = f"sigma {sigma:.1f}{' (estimated)' if record['sigma_estimated'] else ''}" if sigma is not None else ""
     psnr = f"{shown('psnr_noisy', '', 2)} -> {shown('psnr', ' dB', 2)}" if record["psnr"] is not None else ""
     ssim = f"SSIM {shown('ssim', '', 4)}" if record["ssim"] is not None else ""
-    return (str(record["output"]), f"lam {record['lam']:.4f}", noise, psnr, ssim, shown("seconds", " s", 2))
+    lam = f"lam {shown('lam', '', 4)}" if record["lam"] is not None else ""
+    return (str(record["output"]), lam, noise, psnr, ssim, shown("seconds", " s", 2))
 
 
 def _weights(size: int) -> str:
