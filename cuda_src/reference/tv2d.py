@@ -95,7 +95,7 @@ def _differences(y: Tensor) -> tuple[Tensor, Tensor]:
     return pad(y.diff(dim=2), (0, 1)), pad(y.diff(dim=1), (0, 0, 0, 1))
 
 
-def _field(w: Tensor, shape: tuple[int, ...], dim: int) -> Tensor:
+def _field(w: Tensor, dim: int) -> Tensor:
     """Weights as a field of the image's size; what lies beyond the last edge multiplies 0."""
     if w.dim() == 2:
         return w[:, :, None]
@@ -107,7 +107,7 @@ def measure(x: Tensor, y: Tensor, right: Tensor, below: Tensor, isotropic: bool)
     # differences at the level of rounding count as none: a large lam would make much of them
     still = 8 * torch.finfo(x.dtype).eps * x.abs().amax((1, 2), keepdim=True)
     dx, dy = (torch.where(d.abs() > still, d, 0.0) for d in _differences(y))
-    wr, wb = _field(right, x.shape, 2), _field(below, x.shape, 1)
+    wr, wb = _field(right, 2), _field(below, 1)
     edges = wr * (dx * dx + dy * dy).sqrt() if isotropic else wr * dx.abs() + wb * dy.abs()
     tv = torch.nan_to_num(edges.double(), 0.0).sum((1, 2))  # inf * 0: an edge that no difference crosses
     rest = (x - y).double()
@@ -133,7 +133,7 @@ def projected_gradient(
 
     Returns y, the dual pair p, q, its extrapolation, the steps since the last restart, and the steps made here.
     """
-    wr, wb = _field(right, x.shape, 2), _field(below, x.shape, 1)
+    wr, wb = _field(right, 2), _field(below, 1)
     if right.dim() == 2:  # beyond this lam the solution is the mean, and digits are lost
         most = (x.detach() - x.detach().mean((1, 2), keepdim=True)).abs().sum((1, 2))[:, None, None]
         wr, wb = torch.minimum(wr, most), torch.minimum(wb, most)
