@@ -181,20 +181,16 @@ def denoise_steps(
     x = picture.tensor.to(device) if device is not None else picture.tensor
     count = len(x)
     module = load(entry.name, device=x.device)
-    if not isinstance(module, TV2d):
-        if lam is not None:
-            raise ValueError(f"lam: {entry.name} is a network and has none; it is for total variation (tv2d)")
-        levels = [estimate_sigma(one) for one in x] if sigma is None else _per_image("sigma", sigma, count)
-        plain = [
-            DenoiseInfo(entry.name, None, level, sigma is None, None, None, 1, 0.0, _backend()) for level in levels
-        ]
-        return _network_steps(module, entry.input.channels, x, picture, clean, plain)
-    sigmas: list[float | None]
-    if lam is not None:
-        lams, sigmas = _per_image("lam", lam, count), [None] * count
-    else:
+    if lam is not None and not isinstance(module, TV2d):
+        raise ValueError(f"lam: {entry.name} is a network and has none; it is for total variation (tv2d)")
+    known: list[float] = []
+    if lam is None:
         known = [estimate_sigma(one) for one in x] if sigma is None else _per_image("sigma", sigma, count)
-        lams, sigmas = [LAM_PER_SIGMA[entry.name] * value / 255 for value in known], [*known]
+    if not isinstance(module, TV2d):
+        plain = [DenoiseInfo(entry.name, None, level, sigma is None, None, None, 1, 0.0, _backend()) for level in known]
+        return _network_steps(module, entry.input.channels, x, picture, clean, plain)
+    sigmas: list[float | None] = [*known] if lam is None else [None] * count
+    lams = [LAM_PER_SIGMA[entry.name] * v / 255 for v in known] if lam is None else _per_image("lam", lam, count)
     base = [
         DenoiseInfo(entry.name, strength, level, lam is None and sigma is None, 0.0, 0.0, 0, 0.0, _backend())
         for strength, level in zip(lams, sigmas, strict=True)
