@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tv1d.h"
+#include "tv1d_active.h"
 #include "tv1d_newton.h"
 
 namespace nsz {
@@ -51,7 +52,19 @@ struct Lines {
   const T* edges;
   int64_t edge_line, edge_step;
   bool modest;  // lam is known not to exceed what the duals need (largest_dual)
+  // Where the solution steps (ActiveSet), kept between solves of similar fields; null: not kept. `warm`: there from an
+  // earlier solve.
+  typename CpuLanes<T>::M* sets = nullptr;
+  bool warm = false;
+  T peak = 0;  // about the largest magnitude of a sample, with `sets`
 };
+
+// Entries of `sets` for so many lines: up and down for each edge of each block, and blocks come in pairs.
+template <typename T>
+int64_t size_of_sets(int64_t count, int64_t length) {
+  constexpr int64_t W = CpuLanes<T>::W;
+  return (count + 2 * W - 1) / (2 * W) * 4 * length;
+}
 
 // Copies W lines from or to interleaved scratch. `live` of them exist; the spare lanes repeat the last one. The field is
 // seen through read(lanes, offset) and write(lanes, offset, values), which handle as many samples as their lanes have.
@@ -101,15 +114,19 @@ void scatter_lines(const Lines<T>& f, int64_t first, int live, const T* in, cons
     for (int l = 0; l < live; ++l) write(One{}, (first + l) * f.line + n * f.step, in[n * W + l]);
 }
 
-// The prox of one or two blocks of W lines; block k lies at k * N * W of the scratch.
+// Rounds of the active set method before the direct one is the better choice.
+constexpr int kRounds = 10;
+
+// The prox of one or two blocks of W lines; block k lies at k * N * W of the scratch, its sets at sets + 2 * k * N.
 template <typename T, bool kEdges>
-void solve_blocks(const T* lam, const T* edges, bool modest, int N, int live, Method method, Scratch<T>& s) {
+void solve_blocks(const Lines<T>& f, const T* lam, const T* edges, int live, Method method, Scratch<T>& s,
+                  typename CpuLanes<T>::M* sets) {
   using L = CpuLanes<T>;
   using Scan = DirectScan<L, kEdges>;
   constexpr int W = L::W;
-  const int block = N * W;
+  const int N = int(f.length), block = N * W;
   const auto weights = [&](int k) {
-    const auto cap = modest ? L::load(lam + k * W) : largest_dual<L>(s.x.data() + k * block, N, W);
+    const auto cap = f.modest && !kEdges ? L::load(lam + k * W) : largest_dual<L>(s.x.data() + k * block, N, W);
     return Weights<L, kEdges>(L::load(lam + k * W), edges + (kEdges ? k * block : 0), W, cap);
   };
   const auto alone = [&](int i, auto solve) {  // line i of the blocks by itself
@@ -123,6 +140,14 @@ void solve_blocks(const T* lam, const T* edges, bool modest, int N, int live, Me
     for (int i = 0; i < live; ++i)
       alone(i, [&](const T* x, T* y, const auto& w) { tv1d_newton<T>(x, y, N, W, w, s.newton.data()); });
     return;
+  }
+  using Active = ActiveSet<L, kEdges>;
+  const auto active = [&](int k) {
+    return Active(s.x.data() + k * block, s.y.data() + k * block, N, W, weights(k), sets + 2 * k * N, f.peak);
+  };
+  if (sets && f.warm) {
+    Active a = active(0), b = active(live > W ? 1 : 0);
+    if (tv1d_active_set(a, live > W ? &b : nullptr, kRounds)) return;
   }
   const int budget = 12 * N + 64;
   typename L::M late[2];
@@ -140,6 +165,8 @@ void solve_blocks(const T* lam, const T* edges, bool modest, int N, int live, Me
     s.pieces.resize(2 * N);
     alone(i, [&](const T* x, T* y, const auto& w) { tv1d_taut_string<T>(x, y, N, W, w, s.pieces.data()); });
   }
+  if (sets)
+    for (int k = 0; k * W < live; ++k) active(k).read_sets();
 }
 
 // argmin of lines [begin, end)
@@ -155,14 +182,15 @@ void solve_lines(const Lines<T>& f, int64_t begin, int64_t end, Method method, S
     for (int at = 0; at < live; at += W)
       gather_lines(f, first + at, std::min(W, live - at), s.x.data() + at * N, read);
     for (int i = 0; i < 2 * W; ++i) lam[i] = f.lam[line(i) * f.lam_step];
+    const auto sets = f.sets ? f.sets + first / W * 2 * N : nullptr;
     if (f.edges) {
       s.edges.resize(size_t(N) * 2 * W);
       for (int i = 0; i < 2 * W; ++i)
         for (int n = 0; n + 1 < N; ++n)
           s.edges[(i / W * N + n) * W + i % W] = f.edges[line(i) * f.edge_line + n * f.edge_step];
-      solve_blocks<T, true>(lam, s.edges.data(), false, N, live, method, s);
+      solve_blocks<T, true>(f, lam, s.edges.data(), live, method, s, sets);
     } else {
-      solve_blocks<T, false>(lam, nullptr, f.modest, N, live, method, s);
+      solve_blocks<T, false>(f, lam, nullptr, live, method, s, sets);
     }
     for (int at = 0; at < live; at += W)
       scatter_lines(f, first + at, std::min(W, live - at), s.y.data() + at * N, write);

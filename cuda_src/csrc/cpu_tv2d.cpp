@@ -2,6 +2,8 @@
 #include "cpu_lines.h"
 #include "tv2d.h"
 
+#include <memory>
+
 namespace nsz {
 
 // One image of prox_tv2d: fields of H x W pixels. Weights: one number (edges null), or one an edge.
@@ -14,21 +16,45 @@ struct Problem {
   int64_t step;            // iterations that the momentum has behind it
   double gap, objective;
   int64_t iterations;
+  typename CpuLanes<T>::M* sets;  // room for what `dykstra` keeps of its lines
 };
 
 template <typename T>
 struct Extent {
-  T mean;
+  T mean, peak;
   T most;   // a lam at which the solution is the mean: an edge never carries more than all pixels together lie off it
   T still;  // rounding_of
   Extent(const T* x, int64_t n) {
-    double sum = 0, away = 0, peak = 0;
-    for (int64_t i = 0; i < n; ++i) sum += x[i], peak = std::max(peak, std::abs(double(x[i])));
-    sum /= double(n);
-    for (int64_t i = 0; i < n; ++i) away += std::abs(x[i] - sum);
-    mean = T(sum);
-    most = T(away);
-    still = rounding_of(T(peak));
+    using L = CpuLanes<T>;
+    using V = typename L::V;
+    using One = OneLane<T>;
+    double sum = 0, away = 0;
+    V top = L::fill(0);
+    T top1 = 0;
+    const auto each = [&](double& total, const auto& term) {  // chunk by chunk, so that float sums stay short
+      for (int64_t at = 0; at < n; at += 1024) {
+        const int64_t end = std::min(at + 1024, n);
+        V part = L::fill(0);
+        int64_t i = at;
+        for (; i + L::W <= end; i += L::W) part = part + term(L{}, L::load(x + i), top);
+        total += L::total(part);
+        for (; i < end; ++i) total += term(One{}, x[i], top1);
+      }
+    };
+    each(sum, [](auto lanes, auto v, auto& peak_) {
+      const auto size = decltype(lanes)::magnitude(v);
+      peak_ = decltype(lanes)::select(decltype(lanes)::less(peak_, size), size, peak_);
+      return v;
+    });
+    mean = T(sum / double(n));
+    each(away, [m = mean](auto lanes, auto v, auto&) { return decltype(lanes)::magnitude(v - decltype(lanes)::fill(m)); });
+    peak = top1;
+    peak = top1;
+    T tops[L::W];
+    L::store(tops, top);
+    for (const T t : tops) peak = std::max(peak, t);
+    most = T(1.01 * away);
+    still = rounding_of(peak);
   }
 };
 
@@ -58,8 +84,8 @@ void dykstra(Problem<T>& im, int64_t max_iter, double tol, bool threads) {
   std::vector<RowSums> sums(H);
   const Extent<T> extent(im.x, n);
   const T lam_right = std::min(im.lam_right, extent.most), lam_below = std::min(im.lam_below, extent.most);
-  const Lines<T> rows{H, W, W, 1, &lam_right, 0, im.right, W - 1, 1, true};
-  const Lines<T> columns{W, H, 1, W, &lam_below, 0, im.below, 1, W, true};
+  Lines<T> rows{H, W, W, 1, &lam_right, 0, im.right, W - 1, 1, true, im.sets, false, extent.peak};
+  Lines<T> columns{W, H, 1, W, &lam_below, 0, im.below, 1, W, true, im.sets + size_of_sets<T>(H, W), false, rows.peak};
   const T* x = im.x;
   T *y = im.y, *p = im.p, *q = im.q, *qe = im.qe;
   double t = 1;
@@ -85,6 +111,7 @@ void dykstra(Problem<T>& im, int64_t max_iter, double tol, bool threads) {
           K::store(q + o, now);
           K::store(y + o, z);
         });
+    rows.warm = columns.warm = true;
     ++im.iterations;
     ++im.step;
     const bool due = im.step % 5 == 0 || im.step < 4;
@@ -186,6 +213,8 @@ void prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& below,
     // a distance of a power of two would push each other out of it
     const int64_t apart = n + 272;
     std::vector<T> own(keep ? 0 : 4 * apart);
+    const auto sets = std::make_unique<typename CpuLanes<T>::M[]>(
+        mode == kAnisotropic ? size_of_sets<T>(H, W) + size_of_sets<T>(W, H) : 0);
     for (int64_t i = a; i < b; ++i) {
       T* dual[4];
       for (int k = 0; k < 4; ++k) {
@@ -195,7 +224,7 @@ void prox_tv2d_images(const Tensor& x, const Tensor& right, const Tensor& below,
       }
       Problem<T> im{H, W, px + i * n, edges ? pr + i * rstep : nullptr, edges ? pb + i * bstep : nullptr,
                     edges ? T(1) : pr[i * rstep], edges ? T(1) : pb[i * bstep],
-                    py + i * n, dual[0], dual[1], dual[2], dual[3], steps[i], 0, 0, 0};
+                    py + i * n, dual[0], dual[1], dual[2], dual[3], steps[i], 0, 0, 0, sets.get()};
       if (mode == kAnisotropic) dykstra<T>(im, max_iter, tol, !many);
       else projected_gradient<T>(im, max_iter, tol, !many);
       gap[i] = im.gap;

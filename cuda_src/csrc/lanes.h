@@ -11,7 +11,7 @@
 #ifdef __CUDACC__
 #define HOST_DEVICE __host__ __device__ __forceinline__
 #else
-#define HOST_DEVICE inline
+#define HOST_DEVICE inline __attribute__((always_inline))  // a state that many turns share stays in registers
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && !defined(__CUDACC__)
@@ -91,7 +91,17 @@ struct VectorLanes {
   static I numbers() { I i{}; for (int l = 0; l < W; ++l) i[l] = l; return i; }
   static V magnitude(V v) { return select(less(v, V{}), -v, v); }
   static V root(V v) { V r; for (int l = 0; l < W; ++l) r[l] = std::sqrt(v[l]); return r; }
-  static double total(V v) { double s = 0; for (int l = 0; l < W; ++l) s += v[l]; return s; }
+  static double total(V v) {
+#ifdef NSZ_AVX512
+    if constexpr (sizeof(T) == 8) return _mm512_reduce_add_pd((__m512d)v);
+    else return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v)),
+                                                   _mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1))));
+#else
+    double s = 0;
+    for (int l = 0; l < W; ++l) s += v[l];
+    return s;
+#endif
+  }
 
 #ifdef NSZ_AVX512
   static M all() { return M((1u << W) - 1); }

@@ -29,6 +29,13 @@ struct Weights {
     const typename L::V w = L::gather(edges, at, mask);
     return L::select(L::less(w, cap), w, cap);
   }
+  // the same where all lanes are at one edge, the one in place `at` of the first lane
+  HOST_DEVICE typename L::V along(int at, bool inside) const {
+    if constexpr (!kEdges) return lam;
+    if (!inside) return L::fill(0);
+    const typename L::V w = L::load(edges + at);
+    return L::select(L::less(w, cap), w, cap);
+  }
   // of a single row, at edge n
   HOST_DEVICE T of_edge(int n, int N) const { return at(n * stride, n < N - 1); }
 };

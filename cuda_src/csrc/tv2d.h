@@ -38,23 +38,26 @@ HOST_DEVICE typename L::V without_rounding(typename L::V d, typename L::T_ still
   return L::select(L::less(L::fill(still), L::magnitude(d)), d, L::fill(0));
 }
 
+// The pixels of the mask `counted` from column j on; those of `inner` have a neighbour to the right.
 template <class L, bool kIsotropic>
-HOST_DEVICE void tv2d_sums(const Image<typename L::T_>& im, int j, bool has_right, typename L::V& fidelity,
-                           typename L::V& tv, typename L::V& slope) {
+HOST_DEVICE void tv2d_sums(const Image<typename L::T_>& im, int j, typename L::M counted, typename L::M inner,
+                           typename L::V& fidelity, typename L::V& tv, typename L::V& slope) {
   using T = typename L::T_;
   using V = typename L::V;
   const V zero = L::fill(0);
-  const V y = L::load(im.y + j), r = y - L::load(im.x + j);
-  const V dx = has_right ? without_rounding<L>(L::load(im.y + j + 1) - y, im.still) : zero;
-  const V dy = im.last ? zero : without_rounding<L>(L::load(im.y + im.width + j) - y, im.still);
+  const bool reaches = L::any(inner);  // else there is nothing to read
+  const V y = L::load(im.y + j), r = L::select(counted, y - L::load(im.x + j), zero);
+  const V right = reaches ? L::load(im.y + j + 1) - y : zero, below = im.last ? zero : L::load(im.y + im.width + j) - y;
+  const V dx = L::select(inner, without_rounding<L>(right, im.still), zero);
+  const V dy = L::select(counted, without_rounding<L>(below, im.still), zero);
   fidelity = fidelity + r * r * T(0.5);
   slope = slope - r * (y - L::fill(im.c));
   if constexpr (kIsotropic) {
     tv = tv + im.lam_right * L::root(dx * dx + dy * dy);
   } else {
-    const V wr = im.right && has_right ? L::load(im.right + j) : L::fill(im.lam_right);
+    const V wr = im.right && reaches ? L::load(im.right + j) : L::fill(im.lam_right);
     const V wb = im.below && !im.last ? L::load(im.below + j) : L::fill(im.lam_below);
-    tv = tv + wr * L::magnitude(dx) + wb * L::magnitude(dy);
+    tv = tv + L::select(inner, wr, zero) * L::magnitude(dx) + L::select(counted, wb, zero) * L::magnitude(dy);
   }
 }
 
@@ -63,11 +66,19 @@ template <class L, bool kIsotropic>
 HOST_DEVICE RowSums tv2d_row_sums(const Image<typename L::T_>& im) {
   using T = typename L::T_;
   using One = OneLane<T>;
+  constexpr int W = L::W;
   typename L::V fidelity = L::fill(0), tv = fidelity, slope = fidelity;
   int j = 0;
-  for (; j + L::W < im.width; j += L::W) tv2d_sums<L, kIsotropic>(im, j, true, fidelity, tv, slope);
+  for (; j + W < im.width; j += W) tv2d_sums<L, kIsotropic>(im, j, L::all(), L::all(), fidelity, tv, slope);
+  if (!im.last && im.width >= W) {  // the last W once more, without those that are counted; it reads into the row below
+    const int start = im.width - W;
+    const auto counted = L::no(L::less(L::numbers(), L::index(j - start)));
+    const auto inner = typename L::M(counted & L::less(L::numbers(), L::index(W - 1)));
+    tv2d_sums<L, kIsotropic>(im, start, counted, inner, fidelity, tv, slope);
+    j = im.width;
+  }
   T f1 = 0, t1 = 0, s1 = 0;
-  for (; j < im.width; ++j) tv2d_sums<One, kIsotropic>(im, j, j + 1 < im.width, f1, t1, s1);
+  for (; j < im.width; ++j) tv2d_sums<One, kIsotropic>(im, j, true, j + 1 < im.width, f1, t1, s1);
   return {L::total(fidelity) + f1, L::total(tv) + t1, L::total(slope) + s1};
 }
 
