@@ -201,7 +201,7 @@ def test_a_solve_in_pieces_makes_the_same_iterations(mode):
         )
         gaps.append(part)
     # up to rounding: a new start solves its first lines without a guess
-    torch.testing.assert_close(y, whole, rtol=0, atol=1e-6)
+    torch.testing.assert_close(y, whole, rtol=0, atol=5e-6)
     torch.testing.assert_close(gaps[-1], gap, rtol=0.02, atol=1e-6)
     assert iterations.tolist() == [60, 60]
 
@@ -216,7 +216,7 @@ def test_a_solve_in_pieces_stops_where_a_whole_one_does(mode):
         y, dual, piece = cuda_src.prox_tv2d(x, 0.2, max_iter=10, init=dual, return_dual=True, **options)
         made += piece
     assert made == iterations
-    torch.testing.assert_close(y, whole, rtol=0, atol=1e-6)
+    torch.testing.assert_close(y, whole, rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)

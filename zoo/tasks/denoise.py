@@ -154,7 +154,7 @@ def denoise_steps(
     Args:
         image, model, lam, sigma, reference, tol, max_iter, device, max_pixels: as in `denoise`.
         chunk: Iterations of a step; None: by the size of the picture, so that a step takes about a second on two
-            cores. A multiple of 10 does not change the result.
+            cores. A multiple of 10 changes the result by rounding at most.
 
     Returns:
         An iterator of `DenoiseStep`, at least one; the last has `done` and the result. Arguments are checked at once,
