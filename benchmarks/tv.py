@@ -43,6 +43,11 @@ def objective(x: np.ndarray, y: np.ndarray, lam: float, isotropic: bool = False)
     return 0.5 * ((y - x) ** 2).sum() + lam * tv
 
 
+def tables(threads: int) -> list[dict[str, Any]]:
+    """All of them."""
+    return [*one_dimension(), *two_dimensions(threads), growth()]
+
+
 def one_dimension() -> list[dict[str, Any]]:
     """8192 rows of 32, lam = 1: the batch of the paper's Table 1."""
     x = step_rows(8192, 32)

@@ -6,6 +6,18 @@ tensor([1., 1., 5., 5.])
 """
 
 from cuda_src.backend import Backend, backend
+from cuda_src.matting import chebyshev_bound, chebyshev_order, matting_apply, matting_laplacian, matting_solve
 from cuda_src.tv import Dual, prox_tv1d, prox_tv2d
 
-__all__ = ["Backend", "Dual", "backend", "prox_tv1d", "prox_tv2d"]
+__all__ = [
+    "Backend",
+    "Dual",
+    "backend",
+    "chebyshev_bound",
+    "chebyshev_order",
+    "matting_apply",
+    "matting_laplacian",
+    "matting_solve",
+    "prox_tv1d",
+    "prox_tv2d",
+]

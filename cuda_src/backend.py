@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from cuda_src import ops
-from cuda_src.reference import tv1d, tv2d
+from cuda_src.reference import matting, tv1d, tv2d
 
 REFERENCE = {
     "prox_tv1d": tv1d.prox_tv1d,
@@ -24,6 +24,10 @@ REFERENCE = {
     "prox_tv2d": tv2d.prox_tv2d,
     "region_mean": tv2d.region_mean,
     "isotropic_gradient": tv2d.isotropic_gradient,
+    "matting_bands": matting.matting_bands,
+    "matting_apply": matting.matting_apply,
+    "matting_chebyshev": matting.matting_chebyshev,
+    "matting_cg": matting.matting_cg,
 }
 # written on top of the others, so the same in every backend
 PYTHON_ONLY = ("isotropic_gradient",)

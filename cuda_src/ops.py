@@ -25,6 +25,14 @@ SCHEMAS = {
     "region_mean": "(Tensor values, Tensor right, Tensor below) -> Tensor",
     # y (B, H, W) an isotropic solution, lam (B or 1, 1), level (B, 1, 1): gradient to x (B, H, W) and to lam (B, 1)
     "isotropic_gradient": "(Tensor y, Tensor grad, Tensor lam, Tensor level) -> (Tensor, Tensor)",
+    # image (B, 3, H, W) -> the matting Laplacian L of each, as bands (B, 13, H, W)
+    "matting_bands": "(Tensor image, float eps) -> Tensor",
+    # bands (B or 1, 13, H, W), y (B, C, H, W) -> L y
+    "matting_apply": "(Tensor bands, Tensor y) -> Tensor",
+    # the same -> p(L) y, a polynomial of degree `order` near (I + 2 lam L)^-1 on the spectrum [0, spectrum]
+    "matting_chebyshev": "(Tensor bands, Tensor y, float lam, int order, float spectrum) -> Tensor",
+    # the same -> (I + 2 lam L)^-1 y, the relative residual (B) of the worst channel, the iterations (B)
+    "matting_cg": "(Tensor bands, Tensor y, float lam, int max_iter, float tol) -> (Tensor, Tensor, Tensor)",
 }
 
 library = torch.library.Library("nsz", "DEF")
@@ -167,3 +175,56 @@ def _backward_2d(ctx, grad, *_):
 
 
 torch.library.register_autograd("nsz::prox_tv2d", _backward_2d, setup_context=_save_2d)
+
+
+@torch.library.register_fake("nsz::matting_bands")
+def _(image, eps):
+    return image.new_empty(image.shape[0], 13, *image.shape[2:])
+
+
+@torch.library.register_fake("nsz::matting_apply")
+def _(bands, y):
+    return torch.empty_like(y, memory_format=torch.contiguous_format)
+
+
+@torch.library.register_fake("nsz::matting_chebyshev")
+def _(bands, y, lam, order, spectrum):
+    return torch.empty_like(y, memory_format=torch.contiguous_format)
+
+
+@torch.library.register_fake("nsz::matting_cg")
+def _(bands, y, lam, max_iter, tol):
+    x = torch.empty_like(y, memory_format=torch.contiguous_format)
+    return x, y.new_empty(len(y), dtype=torch.float64), y.new_empty(len(y), dtype=torch.int64)
+
+
+def _no_guide_derivative(ctx, *_):
+    raise RuntimeError("the matting Laplacian has no derivative with respect to its guide; detach the guide")
+
+
+torch.library.register_autograd("nsz::matting_bands", _no_guide_derivative, setup_context=lambda *_, **__: None)
+
+
+def _save_matting(ctx, inputs, output):
+    bands, _, *ctx.numbers = inputs
+    ctx.save_for_backward(bands)
+    ctx.set_materialize_grads(False)
+
+
+def _same_again(name: str):
+    """L, its polynomials and its inverse are symmetric: the gradient to y is the operator applied to the gradient."""
+
+    def backward(ctx, grad, *_):
+        (bands,) = ctx.saved_tensors
+        if ctx.needs_input_grad[0]:
+            _no_guide_derivative(ctx)
+        if grad is not None:
+            result = getattr(torch.ops.nsz, name)(bands, grad, *ctx.numbers)
+            grad = result[0] if isinstance(result, tuple) else result
+        return None, grad, *(None for _ in ctx.numbers)
+
+    return backward
+
+
+for _name in ("matting_apply", "matting_chebyshev", "matting_cg"):
+    torch.library.register_autograd(f"nsz::{_name}", _same_again(_name), setup_context=_save_matting)

@@ -94,7 +94,8 @@ def prox_tv2d(
         edge_weights: (right, below), weights ≥ 0 of single edges, anisotropic only; broadcastable to
             x.shape[:-2] + (H, W-1) and x.shape[:-2] + (H-1, W).
         init: the `Dual` of an earlier call, to go on from. With the same x and lam a solve in pieces makes the
-            same iterations as one in one piece, up to rounding; another x or lam (a slider, the next frame) profits from it too.
+            same iterations as one in one piece, up to rounding; another x or lam (a slider, the next frame) gains from
+            it too.
         return_dual: also return the `Dual`. Its p, q prove the gap: x − y = D^T of them (isotropic: p, q are the dual
             variables of the edges to the right and below; anisotropic: already D^T of these).
         return_iterations: also return the number of iterations of each image.

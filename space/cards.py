@@ -73,7 +73,7 @@ def card_panel(tab: Tab, choice: Component | None) -> None:
     def show(model: str) -> str:
         return card_markdown(zoo.info(model), tab.python, tab.cli)
 
-    with gr.Accordion("About this model", open=False, elem_classes="card-panel"):
+    with gr.Accordion("About this model", open=tab.card_open, elem_classes="card-panel"):
         card = gr.Markdown(show(tab.models[0]), elem_classes="card", elem_id=f"{tab.slug}-card")
     if choice is not None:
         choice.change(show, choice, card, show_progress="hidden", queue=False, api_visibility="private")  # type: ignore[attr-defined]

@@ -39,10 +39,11 @@ def figures_html(figures: list[Figure]) -> str:
 
 
 def quality(info: DenoiseInfo, picture: Picture, noisy: Noisy) -> list[Figure]:
-    """The noise level, λ and, where the clean picture is known, PSNR and SSIM before and after."""
+    """The noise level, λ if the model has one and, where the clean picture is known, PSNR and SSIM before and after."""
     level = (f"{noisy.sigma:g}", "added") if noisy.sigma > 0 else (f"{picture.sigma:.1f}", "estimated")
-    chosen = "by hand" if info.sigma is None else "from σ"
-    figures = [Figure("Noise σ", *level), Figure("Strength λ", f"{info.lam:.4f}", chosen)]
+    figures = [Figure("Noise σ", *level)]
+    if info.lam is not None:
+        figures.append(Figure("Strength λ", f"{info.lam:.4f}", "by hand" if info.sigma is None else "from σ"))
     if info.psnr is not None and info.psnr_noisy is not None:
         figures.append(Figure("PSNR", f"{info.psnr:.2f}", f"dB, from {info.psnr_noisy:.2f}", gain=True))
     if info.ssim is not None and noisy.ssim is not None:
@@ -51,12 +52,23 @@ def quality(info: DenoiseInfo, picture: Picture, noisy: Noisy) -> list[Figure]:
 
 
 def effort(info: DenoiseInfo) -> list[Figure]:
-    """How close to the minimum the solver came."""
+    """How close to the minimum the solver came; nothing for a network, which minimises nothing when it is used."""
+    if info.relative_gap is None or info.gap is None:
+        return []
     remark = f"{info.iterations} iterations"
     return [Figure("Relative gap", f"{info.relative_gap:.1e}", remark), Figure("Duality gap", f"{info.gap:.2g}")]
 
 
 def summary(info: DenoiseInfo) -> str:
-    """How long it took, and with which kernels."""
+    """How long it took and with which kernels or network, and what is to be said against that network."""
+    if info.gap is None:
+        return f"Denoised in {info.seconds:.2f} s by {info.model}" + (f"; {info.warning}." if info.warning else ".")
     kernels = "compiled kernels" if info.backend == "compiled" else "the PyTorch reference"
     return f"Solved in {info.seconds:.2f} s with {kernels}."
+
+
+def progress(info: DenoiseInfo) -> str:
+    """What is going on between two steps."""
+    if info.relative_gap is None:
+        return f"Denoising with {info.model}, part by part"
+    return f"Solving: {info.iterations} iterations, relative gap {info.relative_gap:.1e}"

@@ -10,6 +10,7 @@ import gradio as gr
 
 from .cards import card_panel
 from .common import FILE_LIFETIME
+from .gpu import run_on_gpu
 from .tabs import TABS
 from .theme import STYLE_SHEET, theme
 
@@ -48,6 +49,7 @@ def build() -> gr.Blocks:
                     gr.HTML(f'<p class="lead">{tab.description}</p>', padding=False)
                     card_panel(tab, tab.build())
         gr.HTML(FOOTER, padding=False)
+    run_on_gpu(demo)
     # two solves at a time keep the page answering; whoever comes after waits in line
     return demo.queue(max_size=64, default_concurrency_limit=2)
 

@@ -29,3 +29,5 @@ class Tab:
     """The same job in Python, with `{model}` for the chosen name."""
     cli: str = ""
     """The same job on the command line, with `{model}` for the chosen name."""
+    card_open: bool = False
+    """Whether the model card below is unfolded from the start."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 # read when huggingface_hub is imported, so before any import of the zoo
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -37,3 +40,38 @@ def noisy(cartoon: np.ndarray) -> Image.Image:
     from zoo.noise import add_noise
 
     return add_noise(Image.fromarray(cartoon), 25, seed=7)
+
+
+@pytest.fixture
+def install_denoiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """Puts a small untrained network into the registry, in place of the zoo's own; call it with name and levels."""
+    from zoo import checkpoints, registry
+    from zoo.models.dncnn import DnCNN
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    entries = {name: entry for name, entry in registry._entries().items() if not name.startswith("dncnn")}
+    monkeypatch.setattr(registry, "_entries", lambda: entries)
+    monkeypatch.setattr(registry, "WEIGHTS", folder)
+
+    def install(name: str, noise: tuple[float, float] | None, psnr: float | None = None) -> registry.Entry:
+        torch.manual_seed(len(entries))
+        config = {"channels": 3, "depth": 3, "width": 4}
+        module = DnCNN(**config, tv=name.startswith("dncnn_tv"))
+        path = folder / f"{name}.safetensors"
+        tv = registry.info("tv2d.anisotropic")
+        entries[name] = dataclasses.replace(
+            tv,
+            name=name,
+            config=config,
+            input=dataclasses.replace(tv.input, channels=3, control=None, noise=noise),
+            num_params=sum(parameter.numel() for parameter in module.parameters()),
+            file=path.name,
+            sha256=checkpoints.save_checkpoint(path, module, name=name, config=config),
+            size_bytes=path.stat().st_size,
+            metrics=() if psnr is None else (registry.Metric("x", "PSNR", psnr),),
+            default=False,
+        )
+        return entries[name]
+
+    return install

@@ -33,6 +33,7 @@ else:
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TV = ROOT / "docs" / "tv.md"
+MATTING = ROOT / "docs" / "matting.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CARDS = sorted((ROOT / "zoo" / "cards").glob("tv2d.*.md"))
 PAGES = [README, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")), *CARDS]
@@ -58,7 +59,7 @@ def identify(path: Path) -> str:
     return path.name
 
 
-@pytest.mark.parametrize("path", [README, TV, *CARDS], ids=identify)
+@pytest.mark.parametrize("path", [README, TV, MATTING, *CARDS], ids=identify)
 def test_python_examples_run(path: Path) -> None:
     pytest.importorskip("skimage")
     found = blocks(path, "python")

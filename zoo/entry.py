@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-CARDS = Path(__file__).parent / "cards"
+CARD_FOLDERS = [Path(__file__).parent / "cards"]
+"""Where cards are; plug-ins add theirs."""
 NAME_PATTERN = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
@@ -48,6 +49,9 @@ class InputSpec:
     range: tuple[float, float] = (0.0, 1.0)
     control: str | None = None
     """The model's second argument: "lam" (strength of the regularisation), "sigma" (noise, 0..255), None: none."""
+    noise: tuple[float, float] | None = None
+    """Least and largest level of the noise that a denoising network was trained with, 0..255 scale; None: not trained
+    for any."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,19 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file that others publish and the weights are made from, fetched by `zoo pull` only; see `zoo.foreign`."""
+
+    url: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Entry:
     """The record of one model: everything that is known about it without building it."""
 
+    pattern: ClassVar[re.Pattern[str]] = NAME_PATTERN
     name: str
     """`arch.tag`."""
     summary: str
@@ -80,19 +94,25 @@ class Entry:
     """What it was trained on; empty for a model without weights."""
     metrics: tuple[Metric, ...] = ()
     file: str | None = None
-    """File name of the weights, in `zoo/weights` or in the Hub repository; None: no weights."""
+    """File name of the weights in `zoo/weights`; in a Hub repository they are `model.safetensors`. None: no weights."""
     size_bytes: int = 0
     sha256: str | None = None
     hub: str | None = None
-    """Hub repository that holds `file`, `org/name` or `org/name@revision`."""
+    """Hub repository that holds the weights, `org/name` or `org/name@revision`."""
+    source: Source | None = None
+    """Where the weights come from if neither the package nor the Hub has them; `file` is then the converted file's name
+    in the cache, and as the conversion may round differently from machine to machine, it has no fixed sha256."""
     training: Training | None = None
     default: bool = False
     """Whether the bare name of the architecture means this entry."""
 
     def __post_init__(self) -> None:
-        if not NAME_PATTERN.fullmatch(self.name):
+        if not self.pattern.fullmatch(self.name):
             raise ValueError(f"entry name {self.name!r}: must be arch.tag in lower case, digits and underscores")
-        if (self.file is None) != (self.sha256 is None):
+        if self.source is not None:
+            if self.file is None or self.sha256 is not None or self.hub is not None:
+                raise ValueError(f"entry {self.name}: with a source there is a file, and neither sha256 nor hub")
+        elif (self.file is None) != (self.sha256 is None):
             raise ValueError(f"entry {self.name}: file and sha256 come together")
 
     @property
@@ -106,10 +126,15 @@ class Entry:
         return self.name.split(".")[1]
 
     @property
+    def stored_name(self) -> str:
+        """The name inside the file of weights."""
+        return self.name
+
+    @property
     def card(self) -> str:
-        """The model card, markdown, from `zoo/cards/<name>.md`; empty if there is none."""
-        path = CARDS / f"{self.name}.md"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        """The model card, markdown, from `cards/<name>.md` of the zoo or of a plug-in; empty if there is none."""
+        paths = (folder / f"{self.name}.md" for folder in CARD_FOLDERS)
+        return next((path.read_text(encoding="utf-8") for path in paths if path.exists()), "")
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-able data, with `arch` and `tag` spelled out."""
@@ -125,7 +150,7 @@ class Entry:
         """
         values = {key: value for key, value in record.items() if key not in ("arch", "tag")}
         where = f"entry {values.get('name', '?')}"
-        for key, kind in {"paper": Paper, "input": InputSpec, "training": Training}.items():
+        for key, kind in {"paper": Paper, "input": InputSpec, "training": Training, "source": Source}.items():
             if values.get(key) is not None:
                 values[key] = _strict(kind, values[key], f"{where}, {key}")
         values["metrics"] = tuple(_strict(Metric, metric, f"{where}, metrics") for metric in values.get("metrics", ()))

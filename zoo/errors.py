@@ -11,5 +11,9 @@ class WeightsNotFoundError(FileNotFoundError):
     """The weights of an entry are in none of the places that were tried; the message lists them."""
 
 
+class HubError(OSError):
+    """The Hugging Face Hub did not do what was asked of it; the message says why and what to do."""
+
+
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, not a checkpoint of the zoo, or not the one that was asked for."""

@@ -1,7 +1,8 @@
 """What is in the zoo: one record per model, `zoo/entries/<arch>.<tag>.json`, and one builder per architecture.
 
 A model enters by its record alone; a new architecture adds a module to `zoo/models` with a function or class under
-`@register_arch`. Needs no torch, so that listing is quick.
+`@register_arch`. Packages of others take part by entry points, see `zoo.plugins`. Needs no torch, so that listing is
+quick.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .entry import NAME_PATTERN, Entry, InputSpec, Metric, Paper, Training
+from . import plugins
+from .entry import CARD_FOLDERS, NAME_PATTERN, Entry, InputSpec, Metric, Paper, Source, Training
 from .errors import UnknownModelError
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ __all__ = [
     "InputSpec",
     "Metric",
     "Paper",
+    "Source",
     "Training",
     "build",
     "info",
@@ -44,6 +47,7 @@ __all__ = [
     "read_entry",
     "register",
     "register_arch",
+    "weights_path",
     "write_entry",
 ]
 
@@ -96,6 +100,18 @@ def build(arch: str, config: Mapping[str, Any]) -> nn.Module:
     return _builders[arch](**config)
 
 
+def provider(arch: str) -> str | None:
+    """The distribution of the plug-in that brings an architecture; None: the zoo itself.
+
+    Raises:
+        UnknownModelError: no such architecture.
+    """
+    _import_models()
+    if arch not in _builders:
+        raise UnknownModelError(_unknown("architecture", arch, list(_builders)))
+    return plugins.provider(_builders[arch].__module__)
+
+
 @cache
 def _import_models() -> None:
     # every module of zoo.models registers its architectures when imported, so no list of them is kept
@@ -103,6 +119,7 @@ def _import_models() -> None:
 
     for module in pkgutil.iter_modules(models.__path__):
         importlib.import_module(f"{models.__name__}.{module.name}")
+    plugins.import_plug_ins()
 
 
 @cache
@@ -114,7 +131,33 @@ def _entries() -> dict[str, Entry]:
         if path.stem != entry.name:
             raise ValueError(f"{path} holds the entry {entry.name!r}: file and entry must have the same name")
         _add(entry, entries)
+    for plug_in in plugins.plug_ins():
+        CARD_FOLDERS.append(plug_in.root / "cards")
+        for path in sorted((plug_in.root / "entries").glob("*.json")):
+            try:
+                entry = read_entry(path)
+                _add(entry, entries)
+            except ValueError as error:
+                plugins.warn(plug_in.module, str(error))
+            else:
+                _homes[entry.name] = plug_in.root
     return entries
+
+
+_homes: dict[str, Path] = {}
+"""Folders of the plug-ins that bring entries, by the entry's name."""
+
+
+def home(name: str) -> Path:
+    """The folder of the package that brings an entry: the zoo's own or a plug-in's."""
+    return _homes.get(name, ROOT)
+
+
+def weights_path(entry: Entry) -> Path | None:
+    """Where the weights of an entry lie if its package brings them; None: they cannot, it is a model of the Hub."""
+    if entry.file is None or "/" in entry.name:
+        return None
+    return _homes[entry.name] / "weights" / entry.file if entry.name in _homes else WEIGHTS / entry.file
 
 
 def _add(entry: Entry, entries: dict[str, Entry]) -> None:
@@ -166,13 +209,18 @@ def info(name: str) -> Entry:
     """The record of a model.
 
     Args:
-        name: `arch.tag`, or `arch` for its default entry (the one marked so, else the first).
+        name: `arch.tag`, or `arch` for its default entry (the one marked so, else the first); `org/name` or
+            `org/name@revision` for a model of the Hugging Face Hub.
 
     Raises:
         UnknownModelError: no such entry; the message lists close names.
     """
     if not isinstance(name, str):
         raise TypeError(f"name: a string such as 'tv2d.anisotropic', not {type(name).__name__}")
+    if "/" in name:
+        from .hub.published import published
+
+        return published(name)
     entries = _entries()
     if name in entries:
         return entries[name]

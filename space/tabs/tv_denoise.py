@@ -1,23 +1,25 @@
-"""The "TV denoising" tab: a picture, perhaps noise on it, the strength λ, and the solution beside what it solves."""
+"""The "Denoising" tab: a picture, perhaps noise on it, a model, and the result beside what it was made from."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
+from zoo import Entry, denoisers
+
 from ..common import guarded
 from ..examples import examples
-from ..figures import effort, figures_html, quality, status_html, summary
+from ..figures import effort, figures_html, progress, quality, status_html, summary
 from ..pictures import Forgotten, Picture, forget, open_picture
 from ..tab import Tab
 
-MODES = [("Anisotropic", "tv2d.anisotropic"), ("Isotropic", "tv2d.isotropic")]
-MODELS = tuple(model for _, model in MODES)
+FAMILIES = {"dncnn": "DnCNN", "dncnn_tv": "DnCNN-TV", "tv2d": "Total variation"}
+"""What a visitor reads in place of an architecture's name."""
 LIVE_SIDE = 512
 """Pictures up to this many pixels on the longer side follow the sliders; larger ones wait for the button."""
 EXAMPLE_SIGMA = 25
@@ -27,11 +29,36 @@ TOL = 1e-4
 PREVIEW_SHARE = 0.25
 """A partial result is shown only while writing it takes less than this share of the time."""
 HINT = "Upload a picture or choose an example."
+NETWORK_INFO = "For white Gaussian noise. A network has no strength λ: training has settled what it takes away{levels}."
+MODEL_INFO = "For white Gaussian noise. Total variation has a strength λ, and needs no training."
 LAM_INFO = "In the units of a picture in [0, 1]; the larger, the flatter."
 AUTO_INFO = "In proportion to σ: the noise added, or else the level estimated from the picture."
 SIGMA_INFO = "Gaussian, 0–255 scale. 0 adds none; with known noise the quality is measured."
 
 Update = tuple[Any, ...]
+
+
+def label(entry: Entry) -> str:
+    """What a denoiser is called on the page."""
+    levels = denoisers.levels(entry) or entry.tag.replace("_", " ")
+    return f"{FAMILIES.get(entry.arch, entry.arch)}, {levels}"
+
+
+def word(entry: Entry) -> str:
+    """What is to be known about a model, such as why a network has no controls."""
+    levels = denoisers.levels(entry)
+    text = NETWORK_INFO.format(levels=f", on noise of {levels}" if levels else "")
+    return text if denoisers.is_network(entry) else MODEL_INFO
+
+
+@guarded
+def controls(model: str) -> tuple[dict[str, Any], ...]:
+    """Shows what total variation can be told, or for a network a word on why there is nothing to tell."""
+    from zoo import info
+
+    entry = info(model)
+    network = denoisers.is_network(entry)
+    return gr.update(info=word(entry)), *(gr.update(visible=not network) for _ in range(4))
 
 
 def shown(
@@ -80,7 +107,7 @@ def solve(picture: Picture | None, *settings: Any) -> Iterator[Update]:
     if picture is None:
         raise ValueError("image: no picture was given; upload one or choose an example")
     large = picture.longer_side > LIVE_SIDE
-    yield shown(status=status_html("Solving…", 0 if large else None), running=large)
+    yield shown(status=status_html("Working…", 0 if large else None), running=large)
     with suppress(Forgotten):
         yield from _solve(picture, *settings)
 
@@ -88,6 +115,7 @@ def solve(picture: Picture | None, *settings: Any) -> Iterator[Update]:
 def _solve(
     picture: Picture, sigma: float, seed: float, auto: bool, lam: float, model: str, max_iter: float, tol: float
 ) -> Iterator[Update]:
+    from zoo import info
     from zoo.tasks.denoise import denoise_steps
 
     large = picture.longer_side > LIVE_SIDE
@@ -95,6 +123,7 @@ def _solve(
     if large:
         nothing = gr.update(value=None, interactive=False)
         yield shown(pair=(noisy.path, noisy.path), figures="", download=nothing, running=True)
+    auto = auto or denoisers.is_network(info(model))
     steps = denoise_steps(
         noisy.image,
         model,
@@ -112,8 +141,7 @@ def _solve(
                 pair = (noisy.path, picture.save(step.image, "partial"))
                 written = time.perf_counter()
                 cost = written - start
-            text = f"Solving: {step.info.iterations} iterations, relative gap {step.info.relative_gap:.1e}"
-            yield shown(pair=pair, status=status_html(text, step.progress), running=True)
+            yield shown(pair=pair, status=status_html(progress(step.info), step.progress), running=True)
     after = picture.save(step.image, "denoised")
     yield shown(
         pair=(noisy.path, after),
@@ -130,7 +158,7 @@ def solve_live(picture: Picture | None, *settings: Any) -> Iterator[Update]:
     if picture is None:
         yield shown()
     elif picture.longer_side > LIVE_SIDE:
-        text = f"The picture is larger than {LIVE_SIDE} pixels: press Denoise to solve with these settings."
+        text = f"The picture is larger than {LIVE_SIDE} pixels: press Denoise to use these settings."
         yield shown(status=status_html(text))
     else:
         with suppress(Forgotten):
@@ -149,18 +177,20 @@ def stop() -> tuple[str, dict[str, Any]]:
 
 def tv_denoise(
     image: Mapping[str, Any],
-    model: str = MODELS[0],
+    model: str = denoisers.TOTAL_VARIATION,
     lam: float | None = None,
     sigma: float | None = None,
     max_iter: int | None = None,
     tol: float | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Total-variation denoising: argmin over y of ½‖y − x‖² + lam·TV(y), each channel by itself.
+    """Removes white Gaussian noise: by total variation, argmin over y of ½‖y − x‖² + lam·TV(y), or by a network.
 
-    Give lam (strength, at least 0, in the units of a picture in [0, 1]) or sigma (noise level, standard deviation on
-    the 0..255 scale, from which lam follows), or neither: then sigma is estimated. The solver stops at the relative
-    duality gap tol, or after max_iter iterations. Returns the denoised picture, a lossless PNG of the same mode and
-    with its transparency, and the figures: lam, sigma, gap, relative_gap, iterations, seconds, backend.
+    The model is a name of the list, or "auto": chosen by the noise level. For total variation give lam (strength, at
+    least 0, in the units of a picture in [0, 1]) or sigma (noise level, standard deviation on the 0..255 scale, from
+    which lam follows), or neither: then sigma is estimated. The solver stops at the relative duality gap tol, or after
+    max_iter iterations. A network takes none of these but sigma, to choose it and to warn. Returns the denoised
+    picture, a lossless PNG of the same mode and with its transparency, and the figures: model, lam, sigma, gap,
+    relative_gap, iterations, seconds, backend, warning.
     """
     from zoo.tasks.denoise import denoise
 
@@ -178,18 +208,21 @@ def tv_denoise(
 
 
 def warm_up() -> None:
-    """Loads torch and the kernels, and solves a small picture with both models."""
+    """Loads torch, the kernels and the weights, and denoises a small picture with every model."""
     from PIL import Image
 
     from zoo.tasks.denoise import denoise
 
     picture = Image.effect_noise((128, 128), 25)
-    for model in MODELS:
-        denoise(picture, model, sigma=25, reference=picture)
+    for entry in denoisers.installed():
+        denoise(picture, entry.name, sigma=25, reference=picture)
 
 
 def build() -> Component:
     """Lays out the tab; returns the choice of the model."""
+    entries = denoisers.installed()
+    first = next(entry for entry in entries if entry.name == denoisers.default())
+    solver_shown = not denoisers.is_network(first)
     session = gr.State(delete_callback=forget)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300, elem_classes="controls"):
@@ -215,12 +248,42 @@ def build() -> Component:
                     0, 100, EXAMPLE_SIGMA, step=1, label="Added noise σ", info=SIGMA_INFO, elem_id="tv-sigma"
                 )
             with gr.Group():
-                model = gr.Radio(MODES, value=MODELS[0], label="Total variation", elem_id="tv-model")
-                auto = gr.Checkbox(True, label="Choose λ from the noise level", info=AUTO_INFO, elem_id="tv-auto")
-                lam = gr.Slider(0, 0.5, 0.07, step=0.001, label="Strength λ", info=LAM_INFO, elem_id="tv-lam")
+                choices = [(label(entry), entry.name) for entry in entries]
+                model = gr.Radio(choices, value=first.name, label="Model", info=word(first), elem_id="tv-model")
+                auto = gr.Checkbox(
+                    True,
+                    label="Choose λ from the noise level",
+                    info=AUTO_INFO,
+                    visible=solver_shown,
+                    elem_id="tv-auto",
+                )
+                lam = gr.Slider(
+                    0,
+                    0.5,
+                    0.07,
+                    step=0.001,
+                    label="Strength λ",
+                    info=LAM_INFO,
+                    visible=solver_shown,
+                    elem_id="tv-lam",
+                )
             with gr.Accordion("Advanced", open=False):
-                max_iter = gr.Slider(10, 5000, MAX_ITER, step=10, label="Most iterations", elem_id="tv-max-iter")
-                tol = gr.Dropdown(TOLERANCES, value=TOL, label="Stop at this relative duality gap", elem_id="tv-tol")
+                max_iter = gr.Slider(
+                    10,
+                    5000,
+                    MAX_ITER,
+                    step=10,
+                    label="Most iterations",
+                    visible=solver_shown,
+                    elem_id="tv-max-iter",
+                )
+                tol = gr.Dropdown(
+                    TOLERANCES,
+                    value=TOL,
+                    label="Stop at this relative duality gap",
+                    visible=solver_shown,
+                    elem_id="tv-tol",
+                )
                 seed = gr.Number(
                     0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed of the noise", elem_id="tv-seed"
                 )
@@ -262,6 +325,7 @@ def build() -> Component:
     runs.append(start.click(run, settings, outputs, **solver))
     upload.clear(clear, session, [session, pair, status, figures, download], cancels=runs, **hidden)
 
+    model.change(controls, model, [model, auto, lam, max_iter, tol], queue=False, **hidden)
     for control in (sigma, model, auto, max_iter, tol, seed):
         control.input(guarded(solve_live), settings, outputs, **latest)
     lam.input(None, None, auto, js="() => false", **hidden)
@@ -275,7 +339,8 @@ def _endpoint() -> None:
     """The public endpoint `/tv_denoise`: components that say what it takes and gives, and are never shown."""
     with gr.Row(visible=False):
         image = gr.Image(label="Picture", format="png", type="filepath", image_mode=None)
-        model = gr.Dropdown(list(MODELS), value=MODELS[0], label="Model")
+        names = [entry.name for entry in denoisers.installed()]
+        model = gr.Dropdown([*names, denoisers.AUTO], value=denoisers.TOTAL_VARIATION, label="Model")
         lam = gr.Number(None, label="Strength λ; empty: from sigma")
         sigma = gr.Number(None, label="Noise level on the 0..255 scale; empty: estimated")
         max_iter = gr.Number(MAX_ITER, precision=0, label="Most iterations")
@@ -293,14 +358,22 @@ def _endpoint() -> None:
         )
 
 
+def models() -> Sequence[str]:
+    """Names of the models that the tab offers, the one it starts with first."""
+    names = [entry.name for entry in denoisers.installed()]
+    return sorted(names, key=lambda name: name != denoisers.default())
+
+
 TAB = Tab(
-    title="TV denoising",
+    title="Denoising",
     slug="tv-denoise",
     description=(
-        "Removes noise and keeps edges: of all pictures y, the result is the one for which "
-        "½‖y − x‖² + λ·TV(y) is smallest. The duality gap bounds how far the solver still is from that minimum."
+        "Removes noise and keeps edges: by total variation, whose result is the picture y for which "
+        "½‖y\u00a0−\u00a0x‖²\u00a0+\u00a0λ·TV(y) is smallest (the duality gap bounds how far the solver still is from "
+        "that minimum), or by a trained network. All take the noise to be white and Gaussian; most of the grain of "
+        "phone and of compressed pictures is not, and stays."
     ),
-    models=MODELS,
+    models=tuple(models()),
     build=build,
     warm_up=warm_up,
     python=(

@@ -1,4 +1,4 @@
-"""A visitor's way through the "TV denoising" tab, in a real browser."""
+"""A visitor's way through the "Denoising" tab, in a real browser."""
 
 from __future__ import annotations
 
@@ -54,11 +54,16 @@ def upload(page: Page, path: Path) -> None:
 
 
 def solved(page: Page) -> None:
-    expect(page.locator("#tv-status")).to_contain_text("Solved in", timeout=PATIENCE)
+    expect(page.locator("#tv-status")).to_contain_text(re.compile("(Solved|Denoised) in"), timeout=PATIENCE)
+
+
+def choose(page: Page, model: str) -> None:
+    page.locator("#tv-model").get_by_text(model, exact=True).click()
 
 
 def test_example_noise_and_lam(desktop: Any) -> None:
     page = desktop.page
+    choose(page, "Total variation, anisotropic")
     page.locator("#tv-examples button").nth(1).click()
     solved(page)
     value, before = (float(number) for number in re.findall(r"\d+\.\d+", figure(page, "PSNR")))
@@ -91,6 +96,7 @@ def test_result_is_the_endpoints(desktop: Any, server: str, tmp_path: Path) -> N
 
     page = desktop.page
     source = picture_file(tmp_path)
+    choose(page, "Total variation, anisotropic")
     upload(page, source)
     solved(page)
     assert "estimated" in figure(page, "Noise")
@@ -107,15 +113,33 @@ def test_result_is_the_endpoints(desktop: Any, server: str, tmp_path: Path) -> N
 
 def test_other_mode_and_its_card(desktop: Any, tmp_path: Path) -> None:
     page = desktop.page
+    choose(page, "Total variation, anisotropic")
     upload(page, picture_file(tmp_path))
     solved(page)
     first = shown(page)[1]
     page.get_by_text("About this model").click()
     expect(page.locator("#tv-denoise-card")).to_contain_text("tv2d.anisotropic")
-    page.locator("#tv-model").get_by_text("Isotropic", exact=True).click()
+    choose(page, "Total variation, isotropic")
     expect(page.locator("#tv-denoise-card")).to_contain_text("tv2d.isotropic")
     page.wait_for_function("before => document.querySelectorAll('#tv-pair img')[1].src !== before", arg=first)
     assert (fetched(shown(page)[1]) != fetched(first)).any()
+
+
+def test_a_network_has_no_controls(desktop: Any, tmp_path: Path) -> None:
+    page = desktop.page
+    networks = page.locator("#tv-model label", has_text="DnCNN")
+    if networks.count() == 0:
+        pytest.skip("no denoising network is installed")
+    networks.first.click()
+    expect(page.locator("#tv-lam")).to_have_count(0)
+    expect(page.locator("#tv-model")).to_contain_text("no strength λ")
+    upload(page, picture_file(tmp_path))
+    expect(page.locator("#tv-status")).to_contain_text("Denoised in", timeout=PATIENCE)
+    assert "λ" not in page.locator("#tv-figures").inner_text()
+    choose(page, "Total variation, isotropic")
+    expect(page.locator("#tv-lam")).to_be_visible()
+    expect(page.locator("#tv-status")).to_contain_text("Solved in", timeout=PATIENCE)
+    assert desktop.errors == []
 
 
 def test_wrong_file_is_explained(desktop: Any, tmp_path: Path) -> None:

@@ -25,9 +25,12 @@ z, gap = cuda_src.prox_tv2d(x, 0.2, return_gap=True)
 z.square().sum().backward()
 i = cuda_src.prox_tv2d(x, 0.2, mode="isotropic")
 i.square().sum().backward()
+guide = torch.arange(48.0).sin().abs().view(1, 3, 4, 4)
+m = cuda_src.matting_solve(cuda_src.matting_laplacian(guide), guide.flip(1), method="cg")
 b = cuda_src.backend()
 print(json.dumps({"name": b.name, "source": b.source, "reason": b.reason, "hint": b.hint, "cuda": b.cuda,
-                  "library": str(b.library), "y": y.tolist(), "z": z.tolist(), "grad": x.grad.tolist()}))
+                  "library": str(b.library), "y": y.tolist(), "z": z.tolist(), "grad": x.grad.tolist(),
+                  "m": m.flatten().tolist()}))
 """
 
 
@@ -49,9 +52,9 @@ def test_reference_on_request_gives_the_same_numbers():
     plain, usual = probe(NSZ_BACKEND="reference"), probe()
     assert plain["name"] == "reference" and "NSZ_BACKEND" in plain["reason"]
     assert plain["y"] == pytest.approx([1.0, 1.0, 5.0, 5.0])
-    for part in ("z", "grad"):
+    for part in ("z", "grad", "m"):
         for a, b in zip(plain[part], usual[part], strict=True):
-            assert a == pytest.approx(b, abs=1e-4)
+            assert a == pytest.approx(b, abs=1e-3 if part == "m" else 1e-4)
 
 
 @needs_compiler
@@ -134,6 +137,12 @@ for shape in ((1, 1, 1), (2, 7, 33), (1, 40, 18)):
     lam, zero = torch.full((1, 1), 0.4, dtype=torch.float64), torch.zeros(shape, dtype=torch.float64)
     start = torch.zeros(shape[0], dtype=torch.int64)
     cases += [("prox_tv2d", (x, lam, lam, zero, zero, zero, zero, start, mode, 30, 1e-6, True)) for mode in (0, 1)]
+for shape in ((1, 3, 3), (2, 5, 40), (1, 20, 17), (1, 35, 9)):
+    guide, y = (torch.rand(shape[0], c, *shape[1:], generator=g, dtype=torch.float64) for c in (3, 5))
+    bands = cuda_src.matting_laplacian(guide, 1e-3)
+    cases += [("matting_bands", (guide, 1e-3)), ("matting_apply", (bands, y))]
+    cases += [("matting_chebyshev", (bands, y, 20.0, k, 9.0)) for k in (0, 1, 2, 9)]
+    cases.append(("matting_cg", (bands, y, 20.0, 12, 1e-13)))
 call = lambda: [getattr(torch.ops.nsz, name)(*arguments) for name, arguments in cases]
 many = call()
 assert cuda_src.backend().name == "compiled"

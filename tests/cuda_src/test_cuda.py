@@ -70,13 +70,37 @@ def test_2d_equals_the_cpu(mode):
 
 @pytest.mark.cuda
 @gpu
+def test_matting_equals_the_cpu():
+    for shape in ((1, 2, 9), (2, 3, 3), (3, 20, 17), (1, 130, 200)):
+        guide = torch.rand(shape[0], 3, *shape[1:], dtype=torch.float64)
+        for eps, count in ((1e-7, 1), (1e-3, 5)):
+            values = torch.rand(shape[0], count, *shape[1:], dtype=torch.float64)
+            results = []
+            for device in ("cpu", "cuda"):
+                bands = cuda_src.matting_laplacian(guide.to(device), eps)
+                y = values.to(device).requires_grad_()
+                parts = [cuda_src.matting_apply(bands, y), cuda_src.matting_solve(bands, y)]
+                parts += cuda_src.matting_solve(bands, y, method="cg", tol=1e-9, return_info=True)[:2]
+                sum(part.square().sum() for part in parts).backward()
+                results.append([part.detach().cpu() for part in (bands, *parts, y.grad)])
+            for a, b in zip(*results, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.cuda
+@gpu
 def test_cuda_is_timed(record_property):
     """No bound is asserted: the numbers go into the report."""
     x = torch.randn(8192, 32, device="cuda")
     image = torch.rand(512, 512, device="cuda")
+    picture = torch.rand(1, 3, 256, 512, device="cuda")
+    bands = cuda_src.matting_laplacian(picture)
     for name, f in (
         ("prox_tv1d 8192x32", lambda: cuda_src.prox_tv1d(x, 1.0)),
         ("prox_tv2d 512x512", lambda: cuda_src.prox_tv2d(image, 0.1, tol=1e-4)),
+        ("matting_laplacian 512x256", lambda: cuda_src.matting_laplacian(picture)),
+        ("matting_solve 512x256", lambda: cuda_src.matting_solve(bands, picture)),
+        ("matting_solve cg 512x256", lambda: cuda_src.matting_solve(bands, picture, method="cg")),
     ):
         f()
         torch.cuda.synchronize()

@@ -14,6 +14,8 @@ def samples() -> dict[str, list[tuple]]:
     rows, images = torch.randn(4, 9, generator=g), torch.rand(2, 6, 8, generator=g)
     zero, none = [torch.zeros_like(images) for _ in range(4)], [torch.empty(0) for _ in range(4)]
     start = torch.zeros(2, dtype=torch.int64)
+    guides = torch.rand(2, 3, 6, 8, generator=g)
+    bands = cuda_src.matting_laplacian(guides, 1e-5)
 
     def grad(*shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=g).requires_grad_()
@@ -35,6 +37,10 @@ def samples() -> dict[str, list[tuple]]:
         "isotropic_gradient": [
             (images.round(decimals=1), images + 1, torch.rand(2, 1), torch.full((2, 1, 1), 1e-3)),
         ],
+        "matting_bands": [(guides, 1e-5)],
+        "matting_apply": [(bands, grad(2, 3, 6, 8)), (bands[:1], grad(2, 1, 6, 8))],
+        "matting_chebyshev": [(bands, grad(2, 3, 6, 8), 5.0, 6, 9.0)],
+        "matting_cg": [(bands, grad(2, 3, 6, 8), 5.0, 99, 1e-12)],
     }
 
 
@@ -44,7 +50,13 @@ def test_opcheck(name):
         torch.library.opcheck(getattr(torch.ops.nsz, name).default, arguments)
 
 
-@pytest.mark.parametrize("name", ("prox_tv1d", "prox_tv1d_backward", "region_mean", "isotropic_gradient"))
+SAME = (
+    "prox_tv1d", "prox_tv1d_backward", "region_mean", "isotropic_gradient",
+    "matting_bands", "matting_apply", "matting_chebyshev", "matting_cg",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
 def test_operator_equals_its_reference(name):
     for arguments in samples()[name]:
         arguments = tuple(

@@ -1,4 +1,4 @@
-"""The handlers of the "TV denoising" tab, called as functions."""
+"""The handlers of the "Denoising" tab, called as functions."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from space.pictures import Picture, forget, open_picture
 from space.tabs import tv_denoise as tab
 from zoo.tasks.denoise import denoise
 
+TV = ("tv2d.anisotropic", "tv2d.isotropic")
 SETTINGS: dict[str, Any] = {
     "sigma": 0,
     "seed": 0,
@@ -64,7 +65,7 @@ def text(page: str) -> str:
     return html.unescape(re.sub(r"<[^>]+>", " ", page))
 
 
-@pytest.mark.parametrize("model", tab.MODELS)
+@pytest.mark.parametrize("model", TV)
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
 def test_result_is_the_tasks(tmp_path: Path, noisy: Image.Image, model: str, mode: str) -> None:
     image = noisy.convert(mode)
@@ -172,7 +173,7 @@ def test_clear(tmp_path: Path, noisy: Image.Image) -> None:
     sigma=st.sampled_from([0, 10, 100]),
     lam=st.sampled_from([0.0, 0.05, 0.5]),
     auto=st.booleans(),
-    model=st.sampled_from(tab.MODELS),
+    model=st.sampled_from(TV),
     mode=st.sampled_from(["L", "RGB", "LA"]),
 )
 def test_any_small_picture(
@@ -203,7 +204,7 @@ def test_warm_up_uses_every_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(importlib.import_module("zoo.tasks.denoise"), "denoise", spy)
     tab.warm_up()
-    assert used == list(tab.MODELS)
+    assert sorted(used) == sorted(tab.models()) and set(TV) <= set(used)
 
 
 def test_preview_only_while_cheap(
@@ -215,3 +216,76 @@ def test_preview_only_while_cheap(
     updates = solve(opened(tmp_path, noisy), lam=0.4, auto=False, tol=1e-9, max_iter=600)
     partial: Iterator[Any] = (update[0] for update in updates[2:-1])
     assert [skipped(pair) for pair in partial][:2] == [False, True]
+
+
+@pytest.fixture
+def networks(install_denoiser: Any) -> None:
+    install_denoiser("dncnn.sigma25", (25, 25))
+    install_denoiser("dncnn_tv.blind", (0, 55))
+
+
+def test_networks_are_offered_where_they_are(networks: None, install_denoiser: Any) -> None:
+    install_denoiser("other.network", None)
+    assert tab.models()[0] == "dncnn_tv.blind" and set(TV) < set(tab.models())
+    with gr.Blocks() as page:
+        choice = tab.build()
+    assert choice.value == "dncnn_tv.blind"
+    assert [text for text, _ in choice.choices] == [
+        "DnCNN-TV, σ from 0 to 55",
+        "DnCNN, σ = 25",
+        "other, network",
+        "Total variation, anisotropic",
+        "Total variation, isotropic",
+    ]
+    parts = {block.elem_id: block for block in page.blocks.values() if getattr(block, "elem_id", None)}
+    hidden = {name for name, block in parts.items() if not getattr(block, "visible", True)}
+    assert {"tv-auto", "tv-lam", "tv-max-iter", "tv-tol"} <= hidden
+    assert "no strength λ" in choice.info and "σ from 0 to 55" in choice.info
+
+
+def test_controls_follow_the_model(networks: None) -> None:
+    why, *rest = tab.controls("dncnn.sigma25")
+    assert "no strength λ" in why["info"] and "σ = 25" in why["info"]
+    assert len(rest) == 4 and not any(update["visible"] for update in rest)
+    why, *rest = tab.controls("tv2d.isotropic")
+    assert "no strength" not in why["info"] and all(update["visible"] for update in rest)
+
+
+def test_a_network_denoises(tmp_path: Path, noisy: Image.Image, networks: None) -> None:
+    picture = opened(tmp_path, noisy)
+    # what the hidden controls say does not matter
+    *_, (pair, status, figures, download, lam, halt) = solve(picture, model="dncnn_tv.blind", auto=False, lam=0.3)
+    assert np.array_equal(pixels(pair[1]), np.asarray(denoise(noisy, "dncnn_tv.blind")))
+    assert "by dncnn_tv.blind" in status and "trained" not in status
+    assert "estimated" in figures and "λ" not in figures and "gap" not in figures
+    assert skipped(lam) and download["value"] == pair[1] and halt == gr.update(interactive=False)
+
+
+def test_a_level_that_a_network_was_not_trained_for_is_said(
+    tmp_path: Path, cartoon: np.ndarray, networks: None
+) -> None:
+    picture = opened(tmp_path, Image.fromarray(cartoon))
+    *_, (_, status, figures, *_) = solve(picture, model="dncnn.sigma25", sigma=40)
+    assert "dncnn.sigma25; it was trained for σ = 25, and the noise is 40: dncnn_tv.blind fits better." in text(status)
+    assert "PSNR" in figures
+    *_, (_, status, *_) = solve(picture, model="dncnn.sigma25", sigma=25)
+    assert "trained" not in status
+
+
+def test_a_large_picture_comes_part_by_part(
+    tmp_path: Path, noisy: Image.Image, networks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab, "LIVE_SIDE", 64)
+    picture = opened(tmp_path, noisy.resize((800, 300)))
+    updates = solve(picture, model="dncnn_tv.blind")
+    assert [re.search(r'value="([\d.]+)"', update[1])[1] for update in updates[2:-1]] == ["0.333", "0.667"]
+    assert all("part by part" in update[1] for update in updates[2:-1])
+    assert np.array_equal(pixels(updates[-1][0][1]), np.asarray(denoise(picture.image, "dncnn_tv.blind")))
+
+
+def test_endpoint_takes_networks(tmp_path: Path, noisy: Image.Image, networks: None) -> None:
+    noisy.save(tmp_path / "a.png")
+    record = {"path": str(tmp_path / "a.png"), "orig_name": "a.png"}
+    path, figures = tab.tv_denoise(record, "auto")
+    assert figures["model"] == "dncnn.sigma25" and figures["sigma"] == pytest.approx(25, abs=2.5)
+    assert np.array_equal(pixels(path), np.asarray(denoise(noisy, "dncnn.sigma25")))

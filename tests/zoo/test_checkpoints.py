@@ -253,7 +253,9 @@ def test_absent_weights_list_what_was_tried(entry, monkeypatch, tmp_path):
         zoo.load("small.one", local_files_only=True)
     text = str(caught.value)
     assert "Hugging Face cache" in text and "not asked, because of local_files_only" in text
-    assert "hf download someone/small small.safetensors --revision abc" in text
+    assert "zoo pull small.one" in text
+    with pytest.raises(WeightsNotFoundError, match="not asked, because of --offline or HF_HUB_OFFLINE"):
+        zoo.load("small.one")
 
 
 def test_load_finds_the_cached_file(entry, monkeypatch, tmp_path):
@@ -270,7 +272,7 @@ def test_load_finds_the_cached_file(entry, monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", cached)
     assert same(zoo.load("small.one", local_files_only=True), module)
-    assert asked == [("someone/small", path.name, "abc")]
+    assert asked == [("someone/small", "model.safetensors", "abc")]
 
 
 def test_hub_failure_is_reported_and_not_swallowed(entry, monkeypatch, tmp_path):
@@ -283,6 +285,8 @@ def test_hub_failure_is_reported_and_not_swallowed(entry, monkeypatch, tmp_path)
     def no_network(*args, **kwargs):
         raise ConnectionError("no route to host")
 
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", no_network)
     with pytest.raises(WeightsNotFoundError, match="ConnectionError: no route to host"):
         zoo.load("small.one")

@@ -69,3 +69,33 @@ def test_registered(arch: str, tv: bool) -> None:
 def test_depth_is_checked() -> None:
     with pytest.raises(ValueError, match="depth"):
         DnCNN(depth=1)
+
+
+@pytest.mark.parametrize("tv", [False, True])
+def test_norm_is_given_back(tv: bool) -> None:
+    merged = trained(tv).merge_norm().eval()
+    torch.manual_seed(1)
+    model = DnCNN(depth=5, width=6, tv=tv, norm=True)
+    batches = [torch.rand(8, 3, 24, 24) for _ in range(3)]
+    model.take_merged(merged, batches)
+    image = torch.rand(2, 3, 20, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(image), merged(image), rtol=1e-4, atol=2e-5)
+        torch.testing.assert_close(model.merge_norm().eval()(image), merged(image), rtol=1e-4, atol=2e-5)
+        # in training mode with the statistics of each batch, which differ a little
+        change = merged(batches[0]) - batches[0]
+        difference = model.train()(batches[0]) - merged(batches[0])
+        assert difference.square().mean() < 0.02 * change.square().mean()
+
+
+def test_norm_is_given_back_only_to_what_fits() -> None:
+    merged = trained(tv=False).merge_norm()
+    with_layers = DnCNN(depth=5, width=6, tv=True, norm=True, lam=0.02)
+    with_layers.take_merged(merged, [torch.rand(2, 3, 16, 16)])
+    assert with_layers.tv_in.lam.item() == pytest.approx(0.02)
+    with pytest.raises(ValueError, match="5, 6, 3, not 4, 6, 3"):
+        DnCNN(depth=4, width=6, norm=True).take_merged(merged, [])
+    with pytest.raises(ValueError, match="batch norm"):
+        DnCNN(depth=5, width=6, norm=True).take_merged(trained(tv=False), [])
+    with pytest.raises(ValueError, match="TV layers"):
+        DnCNN(depth=5, width=6, norm=True).take_merged(trained(tv=True).merge_norm(), [])

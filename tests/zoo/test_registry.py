@@ -30,7 +30,10 @@ def test_schema(name):
     record = json.loads((registry.ENTRIES / f"{name}.json").read_text(encoding="utf-8"))
     assert set(record) <= ALLOWED
     assert set(record) >= MANDATORY
-    if record.get("file"):
+    if record.get("source"):
+        assert record["source"]["url"].startswith("https://") and len(record["source"]["sha256"]) == 64
+        assert record["data"] and record["size_bytes"]
+    elif record.get("file"):
         assert set(record) >= OF_WEIGHTS
         assert record["data"], "says what it was trained on"
         assert record["metrics"], "says how good it is"
@@ -54,7 +57,9 @@ def test_figures_are_recounted(name):
         assert entry.num_params == 0 and entry.size_bytes == 0 and entry.sha256 is None
         return
     path = registry.WEIGHTS / entry.file
-    if entry.hub is None or path.exists():
+    if entry.source is not None:
+        assert entry.size_bytes == pytest.approx(2 * entry.num_params, rel=0.01), "float16"
+    elif entry.hub is None or path.exists():
         assert path.stat().st_size == entry.size_bytes
         assert file_sha256(path) == entry.sha256
 

@@ -22,7 +22,7 @@ def run(
     seed: int,
     reference: Path | None,
 ) -> list[dict[str, Any]]:
-    """Denoise files.
+    """Denoise files. Says on stderr where a network meets noise that it was not trained for.
 
     Args:
         inputs: Picture files, or one folder.
@@ -52,6 +52,8 @@ def run(
             clean, picture = picture, noise.add_noise(picture, add_noise, seed + index)
         result, record = _one(source, picture, clean, model, lam, sigma)
         images.write_png(target, result)
+        if record["warning"]:
+            print(f"{source.name}, {record['model']}: {record['warning']}", file=sys.stderr)
         records.append({"input": str(source), "output": str(target), **record})
     return records
 

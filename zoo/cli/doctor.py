@@ -16,6 +16,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "gradio", 
 EXTRAS = {
     "app": ("gradio", "scikit-image", "torchvision"),
     "train": ("accelerate", "torchvision", "tqdm", "matplotlib"),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
     "eval": ("torchvision", "scikit-image", "scipy"),
 }
 
@@ -93,7 +94,7 @@ def _weights() -> list[dict[str, Any]]:
         path = registry.WEIGHTS / entry.file
         if path.is_file():
             state = "ok" if file_sha256(path) == entry.sha256 else "damaged"
-        elif entry.hub is not None:
+        elif entry.hub is not None or entry.source is not None:
             continue
         else:
             state = "missing"

@@ -13,19 +13,36 @@ from .output import Json, emit, table, user_errors
 
 @user_errors
 def evaluate(
-    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch; see `zoo list --task denoise`.")],
-    data: Annotated[Path, typer.Option(help="Folder, .zip or .tar of pictures without noise.")],
+    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch, for denoising or style transfer.")],
+    data: Annotated[Path, typer.Option(help="Folder, .zip or .tar of pictures without noise, or of photographs.")],
     sigma: Annotated[float, typer.Option(help="Noise to add, 0..255 scale.")] = 25.0,
     seed: Annotated[int, typer.Option(help="Seed of the noise; picture i gets seed + i.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Only the first so many pictures.")] = None,
+    styles: Annotated[
+        Path | None, typer.Option(help="Style transfer: folder or archive of styles. [default: drawn by code]")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Style transfer: side of the pictures.")] = 256,
+    task: Annotated[str, typer.Option(help="Image priors: centre, half, random95, x8, colourise, or all.")] = "all",
+    steps: Annotated[int | None, typer.Option(help="Image priors: steps of the fit. [default: the prior's]")] = None,
+    space: Annotated[str | None, typer.Option(help="Image priors: z fits a latent model in z.")] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Measure a denoiser: PSNR and SSIM on 8-bit RGB, for each picture and as a mean."""
+    """Measure a denoiser (PSNR and SSIM on 8-bit RGB) or a style transfer network (its loss on held-out pictures)."""
     from .. import registry
     from ..evaluation.denoising import evaluate_denoiser, mean_scores
 
     entry = registry.info(name)
+    if "stylize" in entry.tasks:
+        from .evaluate_style import evaluate_style
+
+        evaluate_style(entry.name, data, styles, size, limit, device, json)
+        return
+    if "restore" in entry.tasks:
+        from .evaluate_restore import evaluate_restore
+
+        evaluate_restore(entry.name, data, task, steps, space, seed, limit, device, json)
+        return
     scores = []
     live = sys.stderr.isatty()
     for score in evaluate_denoiser(entry.name, data, sigma, seed=seed, limit=limit, device=device):

@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
+from . import cache
+from .deploy import deploy
 from .evaluate import evaluate
+from .export import export
+from .mirror import mirror
 from .output import Json, emit, table, user_errors
+from .publish import publish
+from .pull import pull
+from .restore import interpolate, restore, sample
+from .stylize import stylize
 from .train import train
+from .verify import verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,15 +42,27 @@ def _version(value: bool) -> None:
 
 app.command()(train)
 app.command()(evaluate)
+app.command()(stylize)
+app.command()(restore)
+app.command()(sample)
+app.command()(interpolate)
+for verb in (pull, verify, export, publish, mirror, deploy):
+    app.command()(verb)
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback()
 def _root(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Never go to the network; as HF_HUB_OFFLINE=1.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    if offline:
+        from ..hub.client import offline_mode
+
+        context.with_resource(offline_mode())
 
 
 @app.command("list")
@@ -49,12 +70,14 @@ def _root(
 def list_(
     pattern: Pattern = "*",
     task: Annotated[str | None, typer.Option(help="Only models for this task, e.g. denoise.")] = None,
+    search: Annotated[str, typer.Option(help="Words that the record must hold: task, paper, data, licence.")] = "",
     json: Json = False,
 ) -> None:
     """List the models."""
-    from .. import registry
+    from .. import catalogue, registry
 
-    entries = [registry.info(name) for name in registry.list_models(pattern, task)]
+    names = set(registry.list_models(pattern, task))
+    entries = [entry for entry in catalogue.find(search, task) if entry.name in names]
     if json:
         emit([entry.to_dict() for entry in entries])
         return
@@ -127,8 +150,17 @@ def denoise(
             "-o", "--output", help="PNG to write; a folder for several pictures. [default: NAME_denoised.png]"
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="See `zoo list --task denoise`.")] = "tv2d.anisotropic",
-    lam: Annotated[float | None, typer.Option(help="Strength λ, for pixels in 0..1. [default: from sigma]")] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="See `zoo list --task denoise`; auto: the network trained for this noise level, if one is on this "
+            "machine, else total variation."
+        ),
+    ] = "auto",
+    lam: Annotated[
+        float | None,
+        typer.Option(help="Strength λ of total variation, for pixels in 0..1. [default: from sigma]"),
+    ] = None,
     sigma: Annotated[float | None, typer.Option(help="Noise level, 0..255 scale. [default: estimated]")] = None,
     add_noise: Annotated[
         float | None, typer.Option(help="First add noise of this level, 0..255 scale; then PSNR and SSIM are shown.")
@@ -137,7 +169,10 @@ def denoise(
     reference: Annotated[Path | None, typer.Option(help="Clean picture to measure against.")] = None,
     json: Json = False,
 ) -> None:
-    """Remove noise from pictures. Writes lossless PNG and never overwrites an input."""
+    """Remove white Gaussian noise from pictures. Writes lossless PNG and never overwrites an input.
+
+    The grain of compressed pictures and of phones is not white Gaussian noise, and most of it stays.
+    """
     from .denoise import run
 
     records = run(inputs, output, model, lam, sigma, add_noise, seed, reference)
@@ -157,7 +192,7 @@ def _record(record: dict[str, object]) -> tuple[str, ...]:
     psnr = f"{shown('psnr_noisy', '', 2)} -> {shown('psnr', ' dB', 2)}" if record["psnr"] is not None else ""
     ssim = f"SSIM {shown('ssim', '', 4)}" if record["ssim"] is not None else ""
     lam = f"lam {shown('lam', '', 4)}" if record["lam"] is not None else ""
-    return (str(record["output"]), lam, noise, psnr, ssim, shown("seconds", " s", 2))
+    return (str(record["output"]), str(record["model"]), lam, noise, psnr, ssim, shown("seconds", " s", 2))
 
 
 def _weights(size: int) -> str:

@@ -27,7 +27,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Budget of time. [default: the recipe's]")] = None,
     steps: Annotated[int | None, typer.Option(help="Budget of steps instead.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
-    init: Annotated[Path | None, typer.Option(help="Folder of another run whose weights to start from.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Folder of another run, or name of a model, whose weights to start from.")
+    ] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads a process.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded images. [default: OUT/cache]")] = None,

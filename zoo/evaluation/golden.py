@@ -23,10 +23,10 @@ def golden_picture(size: int = 48) -> Tensor:
 def golden(module: nn.Module) -> dict[str, Any]:
     """Shape, mean, root mean square and nine values of each output for the golden picture (or the model's own input).
 
-    A model that does not take a picture says what it takes by a method `golden_input()`.
+    A model that does not take a picture alone says what it takes by a method `golden_input()`: one value, or a tuple.
     """
     source = getattr(module, "golden_input", golden_picture)()
-    output = module(source)
+    output = module(*source) if isinstance(source, tuple) else module(source)
     outputs = output if isinstance(output, dict) else {"output": output}
     return {name: _digest(value.double()) for name, value in outputs.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,62 @@ class DnCNN(nn.Module):
                 state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
         merged.load_state_dict(state)
         return merged
+
+    @torch.no_grad()
+    def take_merged(self, merged: DnCNN, batches: Sequence[Tensor]) -> None:
+        """Take the weights of a network without batch norm, so that this one computes the same: undoes `merge_norm`.
+
+        Batch norm with mean m, variance v, weight sqrt(v + eps) and bias m + b adds b, whatever m and v. They are those
+        of the batches, so that in training mode, with the statistics of a batch, it adds about b too.
+
+        Args:
+            merged: Without batch norm. If it has no TV layers and this one does, these stay as they are.
+            batches: Noisy pictures to measure on, each (B, C, H, W) of one size.
+
+        Raises:
+            ValueError: another depth or width, a network with batch norm, or with TV layers that this one lacks.
+        """
+        before, now = ((len(one.convs), one.width, one.channels) for one in (merged, self))
+        if before != now:
+            raise ValueError("its depth, width and channels are {}, {}, {}, not {}, {}, {}".format(*before, *now))
+        if any(isinstance(norm, nn.BatchNorm2d) for norm in merged.norms):
+            raise ValueError("it has batch norm")
+        if merged.tv and not self.tv:
+            raise ValueError("it has TV layers, and this one has none")
+        state = merged.state_dict()
+        own = self.state_dict()
+        self.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
+        inner = {index: norm for index, norm in enumerate(self.norms) if isinstance(norm, nn.BatchNorm2d)}
+        biases = {index: state[f"convs.{index}.bias"] for index in inner}
+        seen: dict[int, list[Tensor]] = {index: [] for index in inner}
+        hooks = []
+        for index, norm in inner.items():
+            norm.reset_running_stats()
+            _act_as_bias(norm, biases[index])
+
+            def add(_: nn.Module, __: object, x: Tensor, sums: list[Tensor] = seen[index]) -> None:
+                x = x.double()
+                sums.append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+            hooks.append(self.convs[index].register_forward_hook(add))
+        training = self.training
+        self.eval()
+        for batch in batches:
+            self(batch)
+        self.train(training)
+        for hook in hooks:
+            hook.remove()
+        for index, norm in inner.items():
+            mean, square = torch.stack(seen[index]).mean(0)
+            norm.load_state_dict({"running_mean": mean, "running_var": (square - mean**2).clamp(min=0)}, strict=False)
+            _act_as_bias(norm, biases[index])
+
+
+def _act_as_bias(norm: nn.BatchNorm2d, bias: Tensor) -> None:
+    """Set weight and bias of batch norm so that with its running statistics it does nothing but add `bias`."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+    norm.bias.copy_(norm.running_mean + bias)
 
 
 @register_arch("dncnn")

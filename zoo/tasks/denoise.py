@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import metrics, registry
+from .. import denoisers, metrics, registry
+from ..entry import Entry
 from ..images import MAX_PIXELS, Picture, to_picture
 from ..loading import load
 from ..models.tv2d import Solve, TV2d
@@ -54,6 +55,8 @@ class DenoiseInfo:
     """None also for pictures smaller than its window."""
     psnr_noisy: float | None = None
     """dB of the picture that was given against the reference."""
+    warning: str | None = None
+    """What is wrong with using this network for that noise level, in words; None: nothing."""
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-able data; an infinite PSNR (no difference at all) becomes None."""
@@ -92,15 +95,21 @@ def denoise(
     device: str | torch.device | None = None,
     max_pixels: int | None = MAX_PIXELS,
 ) -> Any:
-    """Remove noise from a picture.
+    """Remove white Gaussian noise from a picture.
+
+    The grain of pictures that were compressed or taken by a phone is another thing: neighbouring pixels depend on each
+    other there, and most of it stays.
 
     Args:
         image: PIL image, numpy array or tensor; see `zoo.images.to_picture` for the kinds.
-        model: An entry of the registry for the task "denoise".
+        model: An entry of the registry for the task "denoise"; or "auto": the network that was trained for the noise
+            level, if there is one on this machine, else one for a range that the level is in, else (and where `lam` is
+            given) total variation. See `zoo.denoisers.choose`.
         lam: λ ≥ 0, strength of the regularisation in the units of the picture in [0, 1]; the larger, the smoother. For
             a batch a number, or one per image. Total variation only: a network has no λ.
         sigma: Noise level, standard deviation on the 0..255 scale, from which λ follows; not together with `lam`.
-            Neither: estimated from the picture.
+            Neither: estimated from the picture. What a network does depends on the picture alone; it takes the level
+            only to compare it with those that it was trained for.
         reference: The clean picture, of any kind, same size and channels; then PSNR and SSIM are in the record.
         return_info: Also return the record.
         tol: Relative duality gap at which a channel is solved. The root-mean-square distance to the exact solution is
@@ -115,7 +124,8 @@ def denoise(
 
     Raises:
         TypeError: a type that is not accepted.
-        ValueError: bad pixels, size, λ, σ or reference, or a model for another task.
+        ValueError: bad pixels, size, λ, σ or reference, or a model for another task; or "auto" for a batch whose noise
+            levels call for different models.
     """
     steps = denoise_steps(
         image,
@@ -163,11 +173,8 @@ def denoise_steps(
     Raises:
         TypeError, ValueError: as in `denoise`.
     """
-    entry = registry.info(model)
-    if "denoise" not in entry.tasks:
-        raise ValueError(
-            f"model: {entry.name} is for {', '.join(entry.tasks)}; zoo list --task denoise shows denoisers"
-        )
+    if model != denoisers.AUTO:
+        _entry(model)  # a wrong name is said before the picture is looked at
     if not 0 < tol < 1:
         raise ValueError(f"tol: between 0 and 1, got {tol}")
     if max_iter < 1 or (chunk is not None and chunk < 1):
@@ -180,14 +187,22 @@ def denoise_steps(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     x = picture.tensor.to(device) if device is not None else picture.tensor
     count = len(x)
-    module = load(entry.name, device=x.device)
-    if lam is not None and not isinstance(module, TV2d):
-        raise ValueError(f"lam: {entry.name} is a network and has none; it is for total variation (tv2d)")
     known: list[float] = []
     if lam is None:
         known = [estimate_sigma(one) for one in x] if sigma is None else _per_image("sigma", sigma, count)
+    entry = _entry(_chosen(known) if model == denoisers.AUTO else model)
+    if lam is not None and denoisers.is_network(entry):
+        raise ValueError(f"lam: {entry.name} is a network and has none; it is for total variation (tv2d)")
+    module = load(entry.name, device=x.device)
     if not isinstance(module, TV2d):
-        plain = [DenoiseInfo(entry.name, None, level, sigma is None, None, None, 1, 0.0, _backend()) for level in known]
+        estimated = sigma is None
+        plain = [
+            DenoiseInfo(
+                entry.name, None, level, estimated, None, None, 1, 0.0, _backend(),
+                warning=denoisers.warning(entry, level, estimated),
+            )
+            for level in known
+        ]  # fmt: skip
         return _network_steps(module, entry.input.channels, x, picture, clean, plain)
     sigmas: list[float | None] = [*known] if lam is None else [None] * count
     lams = [LAM_PER_SIGMA[entry.name] * v / 255 for v in known] if lam is None else _per_image("lam", lam, count)
@@ -199,6 +214,26 @@ def denoise_steps(
         x, torch.tensor(lams, dtype=x.dtype, device=x.device), chunk=chunk, max_iter=max_iter, tol=tol
     )
     return _steps(solves, picture, clean, base)
+
+
+def _entry(model: str) -> Entry:
+    entry = registry.info(model)
+    if "denoise" not in entry.tasks:
+        raise ValueError(
+            f"model: {entry.name} is for {', '.join(entry.tasks)}; zoo list --task denoise shows denoisers"
+        )
+    return entry
+
+
+def _chosen(known: list[float]) -> str:
+    """The model for the noise levels of a batch; total variation where λ was given instead."""
+    names = {denoisers.choose(level) for level in known} or {denoisers.TOTAL_VARIATION}
+    if len(names) > 1:
+        raise ValueError(
+            f"model: the noise levels of this batch call for different ones ({', '.join(sorted(names))}); "
+            "name one, or denoise the pictures one by one"
+        )
+    return names.pop()
 
 
 def _steps(

@@ -21,6 +21,7 @@ from .patches import Pictures, find_sources, load_pictures, random_patches, with
 from .recipe import Recipe
 
 HELD_OUT = 12  # pictures kept from training to validate on
+ADOPTING_BATCHES = 4  # to measure the statistics on that a released network does without
 LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
@@ -126,6 +127,21 @@ class Denoise(Objective):
             noisy = add_noise(clean, self._levels()[-1], index)
             rows.append(torch.cat([noisy[0], model(noisy.to(device)).float().cpu()[0], clean[0]], 2))
         return torch.cat(rows, 1)
+
+    def adopt(self, released: nn.Module, name: str) -> None:
+        """Start from a released DnCNN; its convolutions get their batch norm back, measured on training batches.
+
+        A DnCNN-TV can start from a plain DnCNN, and then keeps the lams of its recipe.
+        """
+        if not isinstance(released, DnCNN):
+            raise ValueError(f"init: {name} does not fit this model: it is no DnCNN")
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        start = Moment(0, 0.0, self.recipe.at(0.0), generator, torch.device("cpu"))
+        noisy = [self.batch(start)[1] for _ in range(ADOPTING_BATCHES)]
+        try:
+            self.model.take_merged(released, noisy)
+        except ValueError as error:
+            raise ValueError(f"init: {name} does not fit this model: {error}") from None
 
     def export(self) -> Export:
         """The network with batch norm merged into its convolutions."""

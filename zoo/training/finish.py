@@ -81,7 +81,7 @@ def finish(
 
 
 def install(out: Path, name: str, root: Path = registry.ROOT) -> None:
-    """Copy a finished run's weights, record and card into the package, where `zoo.load` finds them.
+    """Copy a finished run's weights, record, card and golden output into the package, where `zoo.load` finds them.
 
     Args:
         out: The run's folder.
@@ -91,11 +91,16 @@ def install(out: Path, name: str, root: Path = registry.ROOT) -> None:
     Raises:
         ValueError: the run has not finished.
     """
-    wanted = {f"{name}.safetensors": "weights", f"{name}.json": "entries", "card.md": "cards"}
+    wanted = {
+        f"{name}.safetensors": ("weights", f"{name}.safetensors"),
+        f"{name}.json": ("entries", f"{name}.json"),
+        "card.md": ("cards", f"{name}.md"),
+        "golden.json": ("golden", f"{name}.json"),
+    }
     if missing := [file for file in wanted if not (out / file).is_file()]:
         raise ValueError(f"{out} lacks {', '.join(missing)}: the run has not finished")
-    for file, folder in wanted.items():
-        target = root / folder / (f"{name}.md" if file == "card.md" else file)
+    for file, (folder, called) in wanted.items():
+        target = root / folder / called
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.part")
         shutil.copyfile(out / file, part)

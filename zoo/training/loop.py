@@ -52,7 +52,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
-    init: Path | None = None,
+    init: str | Path | None = None,
     cpu: bool = False,
     cache: Path | None = None,
     checkpoint_minutes: float = 3.0,
@@ -72,8 +72,8 @@ def train(
         minutes: Budget of active time; default the recipe's own.
         steps: Budget of steps instead.
         resume: Go on from the checkpoint in `out`, if there is one.
-        init: Folder of another run, whose weights a fresh run starts from; what this model has beyond them stays as
-            initialised.
+        init: Folder of another run, or name of a model of the registry, whose weights a fresh run starts from; what
+            this model has beyond them stays as initialised.
         cpu: Stay on the CPU even where there is a GPU.
         cache: Folder for decoded data; default `out/cache`.
         checkpoint_minutes: Time between checkpoints.
@@ -100,7 +100,7 @@ def train(
     torch.manual_seed(recipe.seed)  # fresh parameters, too, follow from the recipe
     objective = make_objective(recipe, data, cache or out / "cache")
     if init is not None and saved is None:
-        start_from(objective.model, init)
+        start_from(objective, init)
     run = _Run(recipe, objective, out, cpu, saved, now)
     limit = _Limit(minutes, steps)
     due = {"log": LOG_SECONDS, "checkpoint": 60 * checkpoint_minutes, "validate": 60 * validate_minutes}

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .. import plugins
 from .recipe import Recipe
 
 # objective named by a recipe -> its class; a new one adds its line here
@@ -19,6 +20,15 @@ OBJECTIVES = {
     "classify": "zoo.training.classify:Classify",
     "denoise": "zoo.training.denoise:Denoise",
     "sparse_code": "zoo.training.sparse_code:SparseCode",
+    "latent": "zoo.training.latent:FitLatents",
+    "latent_start": "zoo.training.latent_encoder:LearnStart",
+    "autoencode": "zoo.training.autoencoder:Autoencode",
+    "wgan": "zoo.training.wgan:AdversarialTraining",
+    "stylise": "zoo.training.stylise:Stylise",
+    "single_style": "zoo.training.johnson:SingleStyle",
+    "adain": "zoo.training.decoders:TrainAdaIN",
+    "wct": "zoo.training.decoders:TrainWCT",
+    "superres": "zoo.training.superres:SuperResolve",
 }
 
 
@@ -89,6 +99,20 @@ class Objective(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (most have nothing to load)
         """The inverse of `state_dict`."""
 
+    def adopt(self, released: nn.Module, name: str) -> None:
+        """Start from the weights of a released model, before training; what `model` has beyond them stays as it is.
+
+        Args:
+            released: A model of the registry, in eval mode.
+            name: Its name, for messages.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        from .start import fill
+
+        fill(self.model, released.state_dict(), name)
+
     def export(self) -> Export | None:
         """The trained model as it is released; None if it is not."""
         return None
@@ -105,6 +129,10 @@ def make_objective(recipe: Recipe, data: Path | None, cache: Path) -> Objective:
         ValueError: the recipe names an unknown one.
     """
     if recipe.objective not in OBJECTIVES:
-        raise ValueError(f"recipe {recipe.name}: objective {recipe.objective!r} is none of {sorted(OBJECTIVES)}")
+        theirs = plugins.objective(recipe.objective)
+        if theirs is None:
+            known = sorted([*OBJECTIVES, *plugins.objectives()])
+            raise ValueError(f"recipe {recipe.name}: objective {recipe.objective!r} is none of {known}")
+        return theirs(recipe, data, cache)
     module, name = OBJECTIVES[recipe.objective].split(":")
     return getattr(importlib.import_module(module), name)(recipe, data, cache)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import plugins
 from .schedule import Schedule, read_schedule
 
 if sys.version_info >= (3, 11):
@@ -87,8 +88,12 @@ def parse_recipe(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
 
 
 def list_recipes() -> list[str]:
-    """Names of the recipes that come with the package, sorted."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    """Names of the recipes that come with the package and with plug-ins, sorted."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
+
+
+def _folders() -> list[Path]:
+    return [RECIPES, *(plug_in.root / "recipes" for plug_in in plugins.plug_ins())]
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -100,7 +105,8 @@ def load_recipe(name: str | Path) -> Recipe:
     Raises:
         ValueError: no such recipe, or one that is not valid.
     """
-    path = Path(name) if str(name).endswith(".toml") else RECIPES / f"{name}.toml"
+    paths = [folder / f"{name}.toml" for folder in _folders()]
+    path = Path(name) if str(name).endswith(".toml") else next((one for one in paths if one.is_file()), paths[0])
     if not path.is_file():
         raise ValueError(f"recipe {str(name)!r}: no such file; the package has {', '.join(list_recipes())}")
     try:

@@ -1,34 +1,66 @@
-"""What a run starts with: its optimiser, its precision, and the weights or the checkpoint of an earlier one."""
+"""What a run starts with: its optimiser, its precision, and the weights of an earlier run or of a released model."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from .. import registry
 from .checkpoint import read_checkpoint
 from .recipe import Recipe
 
+if TYPE_CHECKING:
+    from .objective import Objective
 
-def start_from(model: nn.Module, folder: Path) -> None:
-    """Fill a model with the weights of another run; what it has beyond them stays as it is.
+
+def start_from(objective: Objective, init: str | Path) -> None:
+    """Fill an objective's model with weights that are there already; what it has beyond them stays as it is.
+
+    Args:
+        objective: What is to be trained.
+        init: Folder of another run, or the name of a model of the registry: then the objective's `adopt` takes its
+            released weights.
 
     Raises:
-        ValueError: no run there, or one with weights that the model has no place for.
+        ValueError: neither, or weights that the model has no place for.
+        WeightsNotFoundError: a model whose weights are nowhere.
     """
-    state = read_checkpoint(folder)
-    if state is None:
-        raise ValueError(f"init: {folder} holds no run")
+    folder = Path(init)
+    state = read_checkpoint(folder) if folder.is_dir() else None
+    if state is not None:
+        fill(objective.model, state["model"], str(init))
+        return
+    known = {name for entry in map(registry.info, registry.list_models()) for name in (entry.name, entry.arch)}
+    if str(init) not in known:
+        raise ValueError(f"init: {init} holds no run, and is no model of the zoo either")
+    from ..loading import load
+
+    objective.adopt(load(str(init)), str(init))
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Copy weights into a model; what it has beyond them stays as it is.
+
+    Args:
+        model: The model.
+        state: The weights.
+        where: Where they come from, for the message.
+
+    Raises:
+        ValueError: the model has no place for some of them.
+    """
     own = model.state_dict()
-    strangers = [key for key, value in state["model"].items() if key not in own or own[key].shape != value.shape]
+    strangers = [key for key, value in state.items() if key not in own or own[key].shape != value.shape]
     if strangers:
         raise ValueError(
-            f"init: {folder} does not fit this model, which has no {', '.join(strangers[:5])} of that shape"
+            f"init: {where} does not fit this model, which has no {', '.join(strangers[:5])} of that shape"
         )
-    model.load_state_dict(state["model"], strict=False)
+    model.load_state_dict(state, strict=False)
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ import zoo
 from zoo import registry
 from zoo.evaluation.golden import differences, golden
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = registry.ROOT / "golden"
 BUNDLED = [
     name
     for name in zoo.list_models()

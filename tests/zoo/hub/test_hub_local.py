@@ -1,0 +1,245 @@
+"""`zoo pull`, `zoo verify`, `zoo cache` and `zoo export`, each against what it must and must not accept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from loopback import LoopbackHub
+from typer.testing import CliRunner
+
+import zoo
+from zoo import registry
+from zoo.checkpoints import file_sha256, save_checkpoint
+from zoo.cli import app
+from zoo.hub import cache
+from zoo.hub.export import export, sample_input
+from zoo.hub.publish import publish
+from zoo.hub.verify import verify
+
+NAME = "lista.patches"
+REPO = "lab/lista"
+BUNDLED = [
+    name for name in zoo.list_models() if (path := registry.weights_path(zoo.info(name))) is not None and path.is_file()
+]
+
+
+def run(*arguments: str, code: int = 0):
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def state(target: Any) -> dict[str, str]:
+    return {check.what: check.state for check in verify(target).checks}
+
+
+# --- pull and cache ---
+
+
+def test_pull_and_cache(hub: LoopbackHub, registered, without_bundle: Path, tmp_path: Path) -> None:
+    weights = registry.ROOT / "weights"
+    commit = publish(weights / f"{NAME}.safetensors", REPO).commit
+    publish(weights / f"{NAME}.safetensors", "someone/other")
+    registered(NAME, hub=f"{REPO}@{commit}")
+    assert run("cache").stdout == "" and run("cache", "size").stdout.strip() == "0.0 MB"
+    (one,) = json.loads(run("pull", "--all", "--json").stdout)
+    assert one["source"] == f"{REPO}@{commit}" and file_sha256(one["path"]) == zoo.info(NAME).sha256
+    run("pull", "someone/other")
+    hub.close()
+    assert REPO in run("--offline", "pull", NAME).stdout
+    assert "no weights" in run("--offline", "pull", "tv2d").stdout
+    listed = json.loads(run("cache", "list", "--json").stdout)
+    assert [model["repo"] for model in listed] == [REPO, "someone/other"]
+    assert all(model["size_bytes"] > 440_000 for model in listed)
+    assert [entry.name for entry in cache.pulled_entries()] == ["someone/other"], "the other is in the registry"
+    assert json.loads(run("cache", "size", "--json").stdout) == {
+        "size_bytes": sum(model["size_bytes"] for model in listed)
+    }
+    assert "not in the cache" in run("cache", "delete", "-y", "lab/nothing", code=2).stderr
+    run("cache", "delete", NAME, code=1)  # nobody said yes
+    assert len(cache.cached_models()) == 2
+    assert "freed 0." in run("cache", "delete", "-y", NAME).stdout
+    assert [model.repo for model in cache.cached_models()] == ["someone/other"]
+    run("cache", "delete", "-y", "--all")
+    assert cache.cached_models() == [] and not list((tmp_path / "hf").rglob("*.safetensors"))
+
+
+def test_cache_leaves_the_models_of_others_alone(hub: LoopbackHub, tmp_path: Path) -> None:
+    publish(NAME, REPO)
+    run("pull", REPO)
+    theirs = tmp_path / "hf" / "models--bert--base"
+    shutil.copytree(tmp_path / "hf" / "models--lab--lista", theirs, symlinks=True)
+    (config,) = theirs.rglob("config.json")
+    config.resolve().write_text('{"model_type": "bert"}')
+    assert [model.repo for model in cache.cached_models()] == [REPO]
+    run("cache", "delete", "-y", "--all")
+    assert theirs.exists() and not (tmp_path / "hf" / "models--lab--lista").exists()
+
+
+def test_pull_asks_nothing_for_what_is_bundled(hub: LoopbackHub) -> None:
+    assert run("pull", NAME).stdout.split("  ")[1] == "bundled"
+    assert "nothing to fetch" in run("pull", "--all").stderr
+    assert hub.log == []
+    assert "give one of them" in run("pull", code=2).stderr
+    assert "give one of them" in run("pull", NAME, "--all", code=2).stderr
+
+
+# --- verify ---
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_model_verifies(name: str) -> None:
+    found = verify(name)
+    assert found.good, found
+    # a checkout knows the golden output of each
+    assert {check.what: check.state for check in found.checks} == dict.fromkeys(
+        ("no pickle", "sha256", "strict load", "golden output", "card"), "ok"
+    )
+
+
+def test_a_solver_verifies() -> None:
+    assert run("verify", "tv2d.isotropic", NAME).stdout.count(" ok") >= 6
+    (found,) = json.loads(run("verify", "tv2d.isotropic", "--json").stdout)
+    assert found["good"] and [check["what"] for check in found["checks"] if check["state"] == "skipped"] == [
+        "sha256",
+        "golden output",
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    publish(NAME, REPO, dry_run=True, keep=tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_verify_finds_each_fault(folder: Path, tmp_path: Path) -> None:
+    assert set(state(folder).values()) == {"ok"}
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert state(folder) == {"no pickle": "ok", "sha256": "failed"}
+    run("verify", str(folder), code=1)
+    weights.write_bytes(content)
+
+    (folder / "old.pth").write_bytes(b"")
+    assert state(folder)["no pickle"] == "failed"
+    (folder / "old.pth").rename(folder / "innocent.txt")
+    assert state(folder)["no pickle"] == "ok"
+    torch.save({"a": torch.zeros(1)}, folder / "innocent.txt")
+    assert state(folder)["no pickle"] == "failed", "a pickle by another name"
+    (folder / "innocent.txt").unlink()
+
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["output"]["mean"] += 0.1
+    (folder / "golden.json").write_text(json.dumps(golden))
+    assert state(folder)["golden output"] == "failed"
+    (folder / "golden.json").write_text('{"output": {}}')
+    assert state(folder)["golden output"] == "failed"
+    (folder / "golden.json").unlink()
+    assert state(folder)["golden output"] == "skipped"
+
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# x\n")
+    card = next(check for check in verify(folder).checks if check.what == "card")
+    assert card.state == "failed" and "library_name" in card.detail and "model-index" in card.detail
+
+
+def test_verify_compares_what_the_record_says(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["entry"]["num_params"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    assert state(folder)["strict load"] == "failed"
+    config["entry"]["config"]["layers"] = 7
+    (folder / "config.json").write_text(json.dumps(config))
+    assert state(folder)["strict load"] == "failed"
+
+
+def test_verify_a_file(tmp_path: Path) -> None:
+    bundled = registry.ROOT / "weights" / f"{NAME}.safetensors"
+    assert set(state(bundled).values()) == {"ok"}
+    own = zoo.load(NAME)
+    path = tmp_path / "own.safetensors"
+    save_checkpoint(path, own, name="lista.own", config=zoo.info(NAME).config)
+    assert state(path) == {
+        "no pickle": "ok",
+        "sha256": "skipped",
+        "strict load": "ok",
+        "golden output": "skipped",
+        "card": "skipped",
+    }
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    assert "safetensors" in run("verify", str(tmp_path / "own.pt"), code=2).stderr
+    assert "unknown model" in run("verify", "no.such", code=2).stderr
+    assert "no such file" in run("verify", "no.safetensors", code=2).stderr
+
+
+# --- export ---
+
+
+def missing(*packages: str) -> bool:
+    return any(importlib.util.find_spec(package) is None for package in packages)
+
+
+def test_export_safetensors(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    path = tmp_path / "lista.safetensors"
+    run("export", NAME, "--format", "safetensors", "-o", str(path))
+    state, expected = load_file(path), zoo.load(NAME).state_dict()
+    assert state.keys() == expected.keys() and all(torch.equal(state[key], expected[key]) for key in state)
+
+
+def test_export_program(tmp_path: Path) -> None:
+    path = tmp_path / "lista.pt2"
+    made = export(NAME, "torch-export", path)
+    assert made.any_size and made.difference == 0
+    module = zoo.load(NAME)
+    source = torch.randn(7, 64)
+    with torch.no_grad():
+        assert torch.allclose(torch.export.load(path).module()(source)[0], module(source), atol=1e-6)
+
+
+@pytest.mark.skipif(missing("onnx", "onnxscript", "onnxruntime"), reason="the extra export is not installed")
+@pytest.mark.parametrize("name", ["vgg19_half.tiny_imagenet"])
+def test_export_onnx(name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    path = tmp_path / "model.onnx"
+    made = json.loads(run("export", name, "--format", "onnx", "-o", str(path), "--json").stdout)
+    assert made["difference"] < 1e-4
+    module = zoo.load(name)
+    source = sample_input(module)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {session.get_inputs()[0].name: source.numpy()})
+    with torch.no_grad():
+        output = module(source)
+    expected = list(output.values()) if isinstance(output, dict) else [output]
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one - other.numpy()).max() <= 1e-4 * float(other.square().mean().sqrt())
+
+
+def test_export_says_what_it_cannot_do(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "iterates until" in run("export", "tv2d", "--format", "onnx", code=2).stderr
+    assert "no weights" in run("export", "tv2d", "--format", "safetensors", code=2).stderr
+    assert "one of safetensors, onnx" in run("export", NAME, "--format", "pickle", code=2).stderr
+    assert "ends in .pt2" in run("export", NAME, "--format", "torch-export", "-o", "x.pt", code=2).stderr
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else found(name))
+    assert "neural-solver-zoo[export]" in run("export", NAME, "--format", "onnx", code=2).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_differs_is_not_kept(tmp_path: Path, monkeypatch) -> None:
+    from zoo.hub import export as exporting
+
+    monkeypatch.setattr(exporting, "_difference", lambda found, expected: float("nan"))
+    with pytest.raises(ValueError, match="differs from the model"):
+        export(NAME, "safetensors", tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []

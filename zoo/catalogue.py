@@ -1,0 +1,48 @@
+"""Finding models by words; what `zoo list --search` and the page's table show."""
+
+from __future__ import annotations
+
+from . import registry
+from .entry import Entry
+
+
+def find(text: str = "", task: str | None = None, *, pulled: bool = False) -> list[Entry]:
+    """The models that fit, sorted by name.
+
+    Args:
+        text: Words; each must be somewhere in the name, the summary, the tasks, the paper, the data or the licence.
+        task: Only those for this task.
+        pulled: Also those of the Hub that `zoo pull` has fetched and that are in no registry.
+    """
+    entries = [registry.info(name) for name in registry.list_models(task=task)]
+    if pulled:
+        from .hub.cache import pulled_entries
+
+        entries += [entry for entry in pulled_entries() if task is None or task in entry.tasks]
+    words = text.lower().split()
+    return [entry for entry in entries if all(word in _text(entry) for word in words)]
+
+
+def tasks() -> list[str]:
+    """The tasks that some model is for, sorted."""
+    return sorted({task for name in registry.list_models() for task in registry.info(name).tasks})
+
+
+def figures(entry: Entry, most: int = 2) -> str:
+    """The first measured figures beside the paper's, as one line; empty if nothing was measured."""
+    shown = []
+    for metric in entry.metrics[:most]:
+        paper = f" (paper {metric.paper_value:g})" if metric.paper_value is not None else ""
+        shown.append(f"{metric.metric} {metric.value:g}{paper}, {metric.dataset}")
+    left = len(entry.metrics) - most
+    return "; ".join(shown) + (f"; {left} more" if left > 0 else "")
+
+
+def size(entry: Entry) -> str:
+    """The size of the weights, in words."""
+    return f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else "no weights"
+
+
+def _text(entry: Entry) -> str:
+    parts = (entry.name, entry.summary, *entry.tasks, entry.paper.title, *entry.data, entry.licence)
+    return " ".join(parts).lower()

@@ -1,0 +1,59 @@
+"""`zoo publish`: models onto the Hugging Face Hub, around `zoo.hub.publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import Json, emit, table, user_errors
+
+
+@user_errors
+def publish(
+    target: Annotated[
+        str | None, typer.Argument(metavar="NAME_OR_DIR", help="Model, or the folder of a finished training run.")
+    ] = None,
+    repo: Annotated[str | None, typer.Option(help="Repository, ORG/NAME; made if need be.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All models with weights, and a collection.")] = (False),
+    org: Annotated[str | None, typer.Option(help="Organisation or user for --all.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Tag for the commit, e.g. v1.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make new repositories private.")] = False,
+    pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build and check only; needs no network.")] = False,
+    keep: Annotated[Path | None, typer.Option(help="Folder to build in and keep.")] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Write repository and commit into the registry's entry.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Publish a model: safetensors, config, card, figures, licence; checked before and after, in one commit."""
+    from ..hub.publish import Publication, publish, publish_all, register_published
+
+    if every:
+        if target is not None or repo is not None or org is None or pr or keep is not None:
+            raise ValueError("--all: goes with --org, and without NAME_OR_DIR, --repo, --pr and --keep")
+        found = list(publish_all(org, tag=tag, private=private, dry_run=dry_run))
+    else:
+        if target is None or repo is None or org is not None:
+            raise ValueError("give NAME_OR_DIR and --repo ORG/NAME, or --all and --org ORG")
+        found = [
+            publish(target, repo, tag=tag, private=private, pull_request=pr, dry_run=dry_run, keep=keep),
+        ]
+    made = [one for one in found if isinstance(one, Publication)]
+    collection = found[-1] if every else None
+    if register and not dry_run:
+        for one in made:
+            register_published(one)
+    if json:
+        emit({"models": [one.to_dict() for one in made], "collection": collection})
+        return
+    for one in made:
+        state = "dry run" if one.commit is None else "published" if one.changed else "unchanged"
+        place = one.pull_request or one.url or one.repo
+        typer.echo(f"{one.name}  {state}  {place}  {(one.commit or '')[:12]}  {one.tag or ''}".rstrip())
+        if dry_run:
+            table([("", name, sha256) for name, sha256 in one.files.items()])
+    if collection:
+        typer.echo(f"collection  {collection}")

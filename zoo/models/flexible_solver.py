@@ -1,0 +1,272 @@
+"""The flexible convolutional solver: unrolled learned gradient descent on the style loss (Puy & Pérez, CVPR 2019).
+
+X(t+1) = P[X(t) - g_t(X(t), S)], X(0) = content (equations 4 and 16). g_t has the structure of the gradient of the style
+loss: forward maps f_l, the style filters of equation 7, and backward maps through the same activations (equation 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..registry import register_arch
+from .vgg import STYLE_LAYERS, channels
+
+LEVELS = len(STYLE_LAYERS)
+WIDTHS = (1, 2, 4, 8, 8)  # channels of the forward maps, in units of L
+DECODERS = ("heaviside", "relu")
+NORMS = ("pixel", "instance", "none")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the solver knows of a style picture, and where in the content it applies.
+
+    Attributes:
+        grams: Gram matrices SᵀS/n' of the encoder's five style layers, (B or 1, c_l, c_l) each.
+        mask: (B or 1, 1, H, W) in [0, 1] at the size of the content; None: everywhere.
+    """
+
+    grams: tuple[Tensor, ...]
+    mask: Tensor | None = None
+
+
+def mix(styles: Sequence[Sequence[Tensor]], weights: Sequence[float]) -> tuple[Tensor, ...]:
+    """Convex mixture of the Gram matrices of several styles (equation 12), each at the same strength.
+
+    Each matrix counts by its share of its own norm, so that a style of strong contrast does not drown the others.
+
+    Args:
+        styles: Gram matrices of each style.
+        weights: One for each style, ≥ 0, not all 0; only their ratios matter.
+
+    Raises:
+        ValueError: the numbers of styles and weights differ, or the weights are not as stated.
+    """
+    if len(styles) != len(weights) or not styles:
+        raise ValueError(f"weights: one for each of the {len(styles)} styles, got {len(weights)}")
+    if min(weights) < 0 or not sum(weights) > 0:
+        raise ValueError(f"weights: at least 0 and not all 0, got {list(weights)}")
+    shares = [weight / sum(weights) for weight in weights]
+    return tuple(
+        sum((share * normalised(gram) for share, gram in zip(shares, level, strict=True)), torch.zeros(()))
+        for level in zip(*styles, strict=True)
+    )
+
+
+def normalised(gram: Tensor) -> Tensor:
+    """Gram matrices (B, c, c) divided by ‖Gram‖_F / c: what the solver sees does not depend on contrast."""
+    size = gram.flatten(-2).norm(dim=-1)[..., None, None] / gram.shape[-1]
+    return gram / size.clamp_min(1e-8)
+
+
+def standardised(A: Tensor) -> Tensor:
+    """Each channel of each picture of (B, C, H, W) with mean 0 and variance 1 over its pixels."""
+    variance, mean = torch.var_mean(A, dim=(2, 3), keepdim=True, correction=0)
+    return (A - mean) * torch.rsqrt(variance + 1e-5)
+
+
+def evened(A: Tensor) -> Tensor:
+    """Each pixel of (B, C, H, W) with root mean square 1 over its channels: flat parts get as much style as others."""
+    return A * torch.rsqrt(A.square().mean(1, keepdim=True) + 1e-4)
+
+
+def pad(x: Tensor) -> Tensor:
+    """One pixel of reflection on each side; of repetition where there is nothing to reflect."""
+    return F.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
+
+
+class LearnedGradient(nn.Module):
+    """g_t of equation 10, one iteration with weights of its own.
+
+    Args:
+        width: L, channels of the first forward map.
+        encoder_channels: c_l of the encoder's style layers.
+        decoder: "heaviside": backward maps go through h(A) of the forward ones (equation 9); "relu": through ReLUs.
+        norm: What is done to A_l before a gain and a shift, one of `NORMS`. "pixel": its channels at each pixel are
+            divided by their root mean square; "instance": each channel is standardised over the picture; "none":
+            nothing, as in the paper. Equation 10 stays as it is: f_l is a learned map in any case.
+    """
+
+    def __init__(self, width: int, encoder_channels: Sequence[int], decoder: str, norm: str) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.norm = norm
+        sizes = [width * factor for factor in WIDTHS]
+        inputs = [3, *sizes[:-1]]
+        self.forwards = nn.ModuleList(nn.Conv2d(i, o, 3) for i, o in zip(inputs, sizes, strict=True))
+        self.backwards = nn.ModuleList(nn.Conv2d(o, i, 3, bias=False) for i, o in zip(inputs, sizes, strict=True))
+        shapes = list(zip(encoder_channels, sizes, strict=True))
+        self.G = nn.ParameterList(nn.Parameter(torch.empty(c, f)) for c, f in shapes)
+        self.H = nn.ParameterList(nn.Parameter(torch.empty(c, f)) for c, f in shapes)
+        if norm != "none":
+            self.gains = nn.ParameterList(nn.Parameter(torch.ones(f, 1, 1)) for f in sizes)
+            self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(f, 1, 1)) for f in sizes)
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """As in back-propagation: backward maps are the transposed forward ones, and H = -G descends."""
+        for forward, backward in zip(self.forwards, self.backwards, strict=True):
+            assert isinstance(forward, nn.Conv2d) and isinstance(backward, nn.Conv2d)
+            nn.init.kaiming_normal_(forward.weight, nonlinearity="relu")
+            nn.init.zeros_(forward.bias)  # type: ignore[arg-type]
+            backward.weight.copy_(forward.weight.transpose(0, 1).flip(2, 3))
+            gain = (forward.in_channels / forward.out_channels) ** 0.5
+            backward.weight.mul_(gain)
+        first = self.backwards[0]
+        assert isinstance(first, nn.Conv2d)
+        first.weight.mul_(0.02)
+        for G, H in zip(self.G, self.H, strict=True):
+            nn.init.normal_(G, std=G.shape[0] ** -0.5)
+            H.copy_(-G)
+
+    def forward(self, x: Tensor, styles: Sequence[Style], betas: Tensor) -> Tensor:
+        """The update of x (B, 3, H, W). `betas` (B or 1, 5): weights of the levels."""
+        maps: list[Tensor] = []  # A_l, before the ReLU
+        f = x
+        for level, conv in enumerate(self.forwards):
+            if level:
+                f = F.avg_pool2d(f, 2, ceil_mode=True, count_include_pad=False)
+            A = conv(pad(f))
+            if self.norm != "none":
+                A = (evened(A) if self.norm == "pixel" else standardised(A)) * self.gains[level] + self.shifts[level]
+            maps.append(A)
+            f = F.relu(maps[-1])
+        back: Tensor | None = None
+        for level in reversed(range(LEVELS)):
+            A = maps[level]
+            push = self._filtered(F.relu(A), level, styles) * betas[:, level, None, None, None]
+            if back is not None:
+                push = push + F.interpolate(back, size=A.shape[-2:], mode="nearest")
+            push = push * (A > 0) if self.decoder == "heaviside" else F.relu(push)
+            back = self.backwards[level](pad(push))
+        assert back is not None
+        return back
+
+    def _filtered(self, f: Tensor, level: int, styles: Sequence[Style]) -> Tensor:
+        """f (B, C, h, w) times the style filters GᵀGram H (equation 7), each in its region."""
+        B, C, h, w = f.shape
+        total: Tensor | None = None
+        for style in styles:
+            gram = normalised(style.grams[level])
+            filters = self.G[level].mT @ gram.to(f.dtype) @ self.H[level] / gram.shape[-1]  # (B or 1, C, C)
+            rows = f.permute(0, 2, 3, 1).reshape(B, h * w, C)
+            part = (rows @ filters).view(B, h, w, C).permute(0, 3, 1, 2)
+            if style.mask is not None:
+                mask = style.mask
+                part = part * F.interpolate(mask, size=(h, w), mode="area").to(f.dtype)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+
+@register_arch("flexible_solver")
+class FlexibleSolver(nn.Module):
+    """N learned iterations; see the module.
+
+    Args:
+        iterations: N.
+        width: L.
+        encoder: Name of the encoder whose Gram matrices this solver was trained for.
+        encoder_width: Channels of that encoder's first layer.
+        decoder: Non-linearity of the backward maps, one of `DECODERS`.
+        norm: Of the forward maps, one of `NORMS`; see `LearnedGradient`.
+
+    Raises:
+        ValueError: a number below 1, or an unknown decoder or norm.
+    """
+
+    def __init__(
+        self,
+        iterations: int = 4,
+        width: int = 16,
+        encoder: str = "vgg19_half.tiny_imagenet",
+        encoder_width: int = 32,
+        decoder: str = "heaviside",
+        norm: str = "pixel",
+    ) -> None:
+        super().__init__()
+        if min(iterations, width, encoder_width) < 1:
+            raise ValueError(f"iterations, width, encoder_width: at least 1, got {(iterations, width, encoder_width)}")
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder: one of {DECODERS}, got {decoder!r}")
+        if norm not in NORMS:
+            raise ValueError(f"norm: one of {NORMS}, got {norm!r}")
+        self.encoder = encoder
+        self.encoder_channels = [channels(encoder_width)[name] for name in STYLE_LAYERS]
+        self.steps = nn.ModuleList(
+            LearnedGradient(width, self.encoder_channels, decoder, norm) for _ in range(iterations)
+        )
+
+    def iterate(
+        self,
+        content: Tensor,
+        styles: Sequence[Style],
+        betas: Tensor | None = None,
+        prox: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[Tensor]:
+        """Yields X(1), …, X(N), not clipped.
+
+        Args:
+            content: X(0), (B, 3, H, W) in [0, 1]; any size from 1 pixel.
+            styles: At least one. Several: each in its region.
+            betas: β_l ≥ 0 of the five levels, (5,) or (B, 5); None: 1. All times one number is the global intensity.
+            prox: P of equation 16, applied after each update.
+
+        Raises:
+            ValueError: shapes that do not fit the solver.
+        """
+        B = self._check(content, styles)
+        betas = content.new_ones(1, LEVELS) if betas is None else betas.to(content).reshape(-1, LEVELS)
+        if len(betas) not in (1, B):
+            raise ValueError(f"betas: (5,) or ({B}, 5), got {tuple(betas.shape)}")
+        x = content
+        for step in self.steps:
+            x = x - step(x, styles, betas)
+            if prox is not None:
+                x = prox(x)
+            yield x
+
+    def forward(
+        self,
+        content: Tensor,
+        styles: Sequence[Style],
+        betas: Tensor | None = None,
+        prox: Callable[[Tensor], Tensor] | None = None,
+        iterates: bool = False,
+    ) -> Tensor | list[Tensor]:
+        """X(N) clipped to [0, 1], or, with `iterates`, all of X(1) … X(N) as they are; arguments as in `iterate`."""
+        made = list(self.iterate(content, styles, betas, prox))
+        return made if iterates else made[-1].clamp(0, 1)
+
+    def golden_input(self) -> tuple[Tensor, list[Style]]:
+        """A picture from a formula, and Gram matrices of waves as its style."""
+        axis = torch.arange(48) / 48
+        picture = torch.stack([0.5 + 0.4 * torch.sin(9 * axis[:, None] + (5 + k) * axis) for k in range(3)])[None]
+        grams = []
+        for c in self.encoder_channels:
+            rows = torch.sin(torch.arange(c)[:, None] * torch.arange(1, 65) * 0.7).relu()
+            grams.append((rows @ rows.T / 64)[None])
+        return picture, [Style(tuple(grams))]
+
+    def _check(self, content: Tensor, styles: Sequence[Style]) -> int:
+        if content.ndim != 4 or content.shape[1] != 3:
+            raise ValueError(f"content: expected (B, 3, H, W), got {tuple(content.shape)}")
+        if not styles:
+            raise ValueError("styles: at least one")
+        B = len(content)
+        for style in styles:
+            shapes = [tuple(gram.shape[1:]) for gram in style.grams]
+            expected = [(c, c) for c in self.encoder_channels]
+            if shapes != expected or any(len(gram) not in (1, B) for gram in style.grams):
+                raise ValueError(f"styles: {self.encoder} has Gram matrices (B, c, c) with c = {self.encoder_channels}")
+            if style.mask is not None and (
+                style.mask.shape[2:] != content.shape[2:] or style.mask.shape[1] != 1 or len(style.mask) not in (1, B)
+            ):
+                raise ValueError(f"mask: expected (B or 1, 1, {content.shape[2]}, {content.shape[3]})")
+        return B

@@ -1,0 +1,125 @@
+"""A picture of what a model does, made by the model itself within about a second; for cards and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from .entry import Entry
+
+GAP = 6  # pixels between two pictures
+LEVEL = 25.0  # noise, 0..255 scale
+
+
+def showcase(entry: Entry, module: nn.Module | None = None, picture: Tensor | None = None) -> Image.Image | None:
+    """What goes in and what comes out, side by side.
+
+    Args:
+        entry: The model's record.
+        module: The model; None: it is loaded.
+        picture: (1, 3, H, W) in [0, 1]; None: `drawn_picture()`.
+
+    Returns:
+        An RGB picture; None for a model whose results cannot be shown, or take too long.
+
+    Raises:
+        WeightsNotFoundError: the model is to be loaded, and its weights are nowhere.
+    """
+    draw = next((DRAWERS[task] for task in entry.tasks if task in DRAWERS), None)
+    if draw is None:
+        return None
+    from .loading import load
+
+    if module is None:
+        module = load(entry.name, local_files_only=True)
+    source = drawn_picture() if picture is None else picture
+    with torch.no_grad():
+        tiles = draw(entry, module.eval(), source)
+    return _beside(tiles)
+
+
+def drawn_picture(size: int = 192) -> Tensor:
+    """Discs and a bar before a sky, with shading and soft edges: (1, 3, size, size) in [0, 1], from a formula."""
+    axis = (torch.arange(size) + 0.5) / size
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    picture = torch.stack([0.55 + 0.35 * y, 0.72 + 0.16 * y, 0.85 - 0.1 * y])
+
+    def paint(inside: Tensor, colour: tuple[float, float, float]) -> None:
+        """`inside`: distance to the edge, positive within."""
+        share = (inside * size).add(0.5).clamp(0, 1)
+        shade = 0.8 + 0.35 * (1 - y)
+        for plane, value in zip(picture, colour, strict=True):
+            plane.mul_(1 - share).add_(share * (value * shade).clamp(0, 1))
+
+    for left, top, radius, colour in (
+        (0.72, 0.27, 0.15, (0.86, 0.64, 0.2)),
+        (0.2, 0.95, 0.42, (0.22, 0.5, 0.52)),
+        (0.9, 1.0, 0.45, (0.12, 0.3, 0.33)),
+        (0.45, 0.62, 0.17, (0.74, 0.3, 0.22)),
+    ):
+        paint(radius - ((x - left) ** 2 + (y - top) ** 2).sqrt(), colour)
+    paint(0.03 - (0.8 * (x - 0.5) + 0.6 * (y - 0.45)).abs(), (0.95, 0.9, 0.8))
+    return picture[None]
+
+
+def _denoise(entry: Entry, module: nn.Module, clean: Tensor) -> list[Tensor]:
+    from .noise import add_noise
+    from .tasks.denoise import LAM_PER_SIGMA
+
+    noisy = add_noise(clean, LEVEL, 0)
+    if entry.input.control == "lam":
+        result = module(noisy, LAM_PER_SIGMA.get(entry.name, 0.7) * LEVEL / 255)
+    elif entry.input.control == "sigma":
+        result = module(noisy, LEVEL)
+    elif entry.input.channels in (None, 3):
+        result = module(noisy)
+    else:
+        noisy = noisy.mean(1, keepdim=True).expand(-1, entry.input.channels, -1, -1)
+        result = module(noisy)
+    return [noisy[0], result[0]]
+
+
+def _encode(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """The picture, and the strongest channel of three layers."""
+    layers = list(module(picture).values())
+    tiles = [picture[0]]
+    for layer in (layers[0], layers[len(layers) // 2], layers[-1]):
+        strongest = layer[0, layer[0].mean((1, 2)).argmax()]
+        shown = nn.functional.interpolate(strongest[None, None], picture.shape[-2:])[0]
+        tiles.append(shown / shown.amax().clamp(min=1e-6))
+    return tiles
+
+
+def _sparse_code(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """The picture in grey, and what its patches' codes give back."""
+    from .models.lista import unit_patches
+
+    side = int(entry.config.get("side", 8))
+    grey = picture.mean(1, keepdim=True)[..., : picture.shape[2] // side * side, : picture.shape[3] // side * side]
+    patches = nn.functional.unfold(grey, side, stride=side)[0].T  # (N, side^2)
+    mean = patches.mean(1, keepdim=True)
+    norm = (patches - mean).norm(dim=1, keepdim=True)
+    dictionary = module.get_buffer("dictionary")
+    restored = module(unit_patches(patches)) @ dictionary.T * norm + mean
+    return [grey[0], nn.functional.fold(restored.T[None], grey.shape[-2:], side, stride=side)[0]]
+
+
+Draw = Callable[[Entry, nn.Module, Tensor], list[Tensor]]
+DRAWERS: dict[str, Draw] = {"denoise": _denoise, "encode": _encode, "sparse_code": _sparse_code}
+"""How each task is shown; a task without an entry is not."""
+
+
+def _beside(tiles: list[Tensor]) -> Image.Image:
+    height = max(tile.shape[1] for tile in tiles)
+    width = sum(tile.shape[2] for tile in tiles) + GAP * (len(tiles) - 1)
+    canvas = Image.new("RGB", (width, height), "white")
+    left = 0
+    for tile in tiles:
+        pixels = tile.clamp(0, 1).mul(255).round().byte()
+        pixels = pixels.expand(3, -1, -1) if pixels.shape[0] == 1 else pixels[:3]
+        canvas.paste(Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()), (left, 0))
+        left += tile.shape[2] + GAP
+    return canvas

@@ -1,0 +1,81 @@
+"""Which engine transfers styles when nobody names one. Reads records only and needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import registry
+from ..entry import Entry
+
+AUTO = "auto"
+"""In place of a model's name: the best that is installed."""
+TASK = "stylize"
+REFERENCE = "gatys.vgg19_half"
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One place of the ranking."""
+
+    name: str
+    loss: float | None = None
+    """Median L_TV on photographs and paintings that no engine was trained on; None: not measured yet."""
+
+
+RANKING = (
+    Rank("flexible_solver.n4_l32"),
+    Rank("flexible_solver.n4_l16"),
+    Rank("adain.tiny_imagenet"),
+    Rank("wct.tiny_imagenet"),
+)
+"""The best first. Networks of a single style are not here: they cannot do what is asked for."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine, and why this one."""
+
+    name: str
+    reason: str
+
+
+def choose(model: str = AUTO) -> Choice:
+    """The engine of this name, or for "auto" the first of the ranking that is installed, else Gatys' optimisation.
+
+    Raises:
+        TypeError: not a name.
+        ValueError: unknown, or for another task.
+    """
+    if model == AUTO:
+        for rank in RANKING:
+            if rank.name in registry.list_models(task=TASK) and at_hand(registry.info(rank.name)):
+                figure = f", median loss {rank.loss:g}" if rank.loss is not None else ""
+                return Choice(rank.name, f"the best on unseen pictures of those installed{figure}")
+        return Choice(REFERENCE, "the slow reference, because no network for any style is installed")
+    entry = registry.info(model)
+    if TASK not in entry.tasks:
+        raise ValueError(
+            f"model: {entry.name} is for {', '.join(entry.tasks)}; zoo list --task {TASK} shows what transfers styles"
+        )
+    return Choice(entry.name, "as asked")
+
+
+def installed() -> list[Entry]:
+    """The engines that work without a connection: those of the ranking, then others, Gatys' optimisation last."""
+    places = {rank.name: place for place, rank in enumerate(RANKING)}
+    entries = [registry.info(name) for name in registry.list_models(task=TASK)]
+    entries = [entry for entry in entries if at_hand(entry)]
+    return sorted(entries, key=lambda entry: (entry.arch == "gatys", places.get(entry.name, len(places)), entry.name))
+
+
+def at_hand(entry: Entry) -> bool:
+    """Whether an entry's weights are bundled or in the local cache, or it has none."""
+    from ..hub import client
+
+    path = registry.weights_path(entry)
+    if path is None or path.is_file():
+        return True
+    if entry.hub is None:
+        return False
+    repo, revision = client.split_repo(entry.hub)
+    return client.cached(repo, client.WEIGHTS_FILE, revision) is not None

@@ -1,0 +1,101 @@
+"""Training a network of a single style, a painting drawn by code, on photographs."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..gallery import PAINTINGS, paint
+from ..images import to_picture
+from ..models.johnson import Johnson
+from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
+from ..style.loss import CONTENT_WEIGHT, gram, loss_terms, style_targets
+from .objective import Export, Moment
+from .photographs import Photographs
+from .recipe import Recipe
+from .stylise import as_images
+
+
+class SingleStyle(Photographs):
+    """L_TV of photographs in one style, each as a share of what the photograph as it is would have.
+
+    The recipe may weigh the content more, under `loss.content`, than L_TV does: Gatys starts at the content and keeps
+    it, a network that has to find it does not.
+
+    The recipe names a painting of `zoo.gallery` under `model.style`, and its size under `data.style_size`: the size of
+    its strokes in pixels is what the network learns, for pictures of any size.
+    """
+
+    model: Johnson
+
+    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
+        super().__init__(recipe, data, cache)
+        if recipe.model.get("style") not in PAINTINGS:
+            raise ValueError(f"recipe {recipe.name}: model.style must be one of {', '.join(PAINTINGS)}")
+        self.model = Johnson(**recipe.model)
+
+    @cached_property
+    def painting(self) -> Tensor:
+        """The style, (1, 3, s, s) in [0, 1]."""
+        return to_picture(paint(self.model.style, int(self.recipe.data["style_size"]))).tensor
+
+    @cached_property
+    def grams(self) -> dict[str, Tensor]:
+        """Of the style, float32."""
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            return style_targets(self.encoder.cpu(), self.painting)
+
+    def prepare(self) -> None:
+        """Decode the pictures, load the encoder, paint the style."""
+        super().prepare()
+        _ = self.grams
+
+    def batch(self, moment: Moment) -> Tensor:
+        """Contents (B, 3, s, s) in [0, 1]."""
+        return self.draw(self.recipe.batch, int(moment.values["size"]), moment.generator, moment.device)
+
+    def loss(self, model: nn.Module, batch: Tensor, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean share of the contents' own loss; logs the terms of L_TV."""
+        encoder = self.encoder.to(moment.device)
+        grams = {layer: matrix.to(moment.device) for layer, matrix in self.grams.items()}
+        with torch.no_grad():
+            features = encoder(batch, (*STYLE_LAYERS, CONTENT_LAYER))
+            scale = torch.stack([matrix.square().mean((1, 2)) for matrix in grams.values()]).sum(0)
+            own = [(gram(features[layer]) - grams[layer]).square().mean((1, 2)) for layer in STYLE_LAYERS]
+            whole = (torch.stack(own).sum(0) / scale).clamp_min(self.recipe.loss.get("floor", 0.05))
+        weight = self.recipe.loss.get("content", CONTENT_WEIGHT)
+        terms = loss_terms(encoder, model(batch).float(), grams, features[CONTENT_LAYER], content_weight=weight)
+        logged = {"style": terms.style.sum(1), "content": terms.content, "tv": terms.tv}
+        return (terms.total / whole).mean(), {key: value.detach().mean() for key, value in logged.items()}
+
+    def pairs(self, size: int, device: torch.device, count: int) -> list[tuple[Tensor, Tensor]]:
+        """Held-out photographs, (1, 3, size, size), and the one style, as large as it was trained with."""
+        style = self.painting.to(device)
+        return [(as_images(content[None], size, device), style) for content in self.pictures[1][:count]]
+
+    def picture(self, model: nn.Module, device: torch.device) -> Tensor:
+        """Four contents above their results."""
+        contents = torch.cat([content for content, _ in self.pairs(160, device, 4)])
+        with torch.autocast(device.type, enabled=False):
+            made = model(contents)
+        return torch.cat([torch.cat(list(contents), 2), torch.cat(list(made), 2)], 1).cpu()
+
+    def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
+        """The style is known."""
+        return model(content)
+
+    def styles_measured(self) -> str:
+        """What `measure` says of the style."""
+        return f"the painting {self.model.style} drawn by code"
+
+    def released(self, module: nn.Module) -> nn.Module:
+        """The network itself."""
+        return module
+
+    def export(self) -> Export:
+        """The network as it is."""
+        return Export(copy.deepcopy(self.model).cpu().eval(), dict(self.recipe.model))

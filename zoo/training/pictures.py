@@ -1,0 +1,46 @@
+"""Pictures of one size in memory-mapped arrays, to train on and to validate on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..datasets import ImageFiles, decoded, resize_shorter
+
+SHARE = 20  # one picture in so many is held out where the data do not say which
+
+
+def load_split(data: Path, options: Mapping[str, Any], side: int, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation pictures, uint8 (N, side, side, 3) each, read-only.
+
+    Args:
+        data: Folder, .zip or .tar.
+        options: Of a recipe's `[data]`: `train` and `val`, the folders in it (default "train/", "val/"; where there is
+            no such `val`, every 20th picture is held out, and where there is no such `train`, all pictures are taken),
+            and `limit`, the number of pictures to train on.
+        side: Height and width; others are scaled and cut to it.
+        cache: Folder for the decoded arrays.
+
+    Raises:
+        ValueError: fewer than two pictures.
+    """
+    files = ImageFiles(data)
+    train = files.images(options.get("train", "train/")) or files.images()
+    val = files.images(options.get("val", "val/"))
+    if not val or set(val) & set(train):
+        train, val = [name for i, name in enumerate(train) if i % SHARE], train[::SHARE]
+    train = train[: options.get("limit")]
+    if not train or not val:
+        raise ValueError(f"data {data}: fewer than 2 pictures")
+    return tuple(decoded(files, names, side, cache, resize_shorter) for names in (train, val))  # type: ignore[return-value]
+
+
+def batch_of(pixels: np.ndarray, index: np.ndarray | slice, device: torch.device) -> Tensor:
+    """Pictures (B, 3, H, W) in [0, 1]."""
+    chosen = torch.from_numpy(np.ascontiguousarray(pixels[index])).to(device)
+    return chosen.permute(0, 3, 1, 2).float().div_(255)
