@@ -75,7 +75,7 @@ def warning(entry: Entry, sigma: float, estimated: bool) -> str | None:
     has = f"the noise of this picture is about {sigma:.0f}" if estimated else f"the noise is {sigma:g}"
     text = f"it was trained for {levels(entry)}, and {has}"
     better = choose(sigma)
-    return f"{text}: {better} fits better" if better != entry.name else text
+    return f"{text}: {better} fits better" if is_network(registry.info(better)) else text
 
 
 def _range(entry: Entry) -> float:

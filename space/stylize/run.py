@@ -176,6 +176,7 @@ def figures(info: StylizeInfo) -> list[Figure]:
 
 def stop() -> tuple[str, dict[str, Any]]:
     """What the page says once a transfer was stopped."""
+    time.sleep(0.3)  # after the last state that is still on its way to the page
     return status_html("Stopped. The picture is the last one that was shown."), gr.update(interactive=False)
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from space import latents
 from space.tabs import restore as tab
 
 
@@ -133,7 +134,7 @@ def test_works_without_a_trained_prior(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "_entries", lambda: {"dip.small": entry})
     assert tab.models() == ("dip.small",)
-    assert tab.latent_models() == [] and tab.latent_models("sample") == []
+    assert latents.latent_models() == [] and latents.latent_models("sample") == []
     with gr.Blocks() as demo:
         tab.build()
     texts = [block.value for block in demo.blocks.values() if isinstance(block, gr.Markdown)]
@@ -146,7 +147,7 @@ entry = zoo.info("dip.small")
 def test_interpolation_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from zoo.tasks import latents
+    from zoo.tasks import latents as job
     from zoo.tasks.latents import InterpolationStep
 
     frames = torch.linspace(0, 1, 7)[:, None, None, None].expand(7, 3, 8, 8)
@@ -154,12 +155,12 @@ def test_interpolation_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def steps(*_: Any, **__: Any) -> Any:
         yield InterpolationStep(frames, 1 - frames, 1.0, True)
 
-    monkeypatch.setattr(latents, "interpolate_steps", steps)
-    monkeypatch.setattr(latents, "sample", lambda *_, **__: frames[:1].expand(8, 3, 8, 8))
-    ((path, status),) = tab.between(
+    monkeypatch.setattr(job, "interpolate_steps", steps)
+    monkeypatch.setattr(job, "sample", lambda *_, **__: frames[:1].expand(8, 3, 8, 8))
+    ((path, status),) = latents.between(
         record(tmp_path / "a.png", photo()), record(tmp_path / "b.png", photo()), "m", "square"
     )
     assert pixels(path).shape == (16, 56, 3) and "latent" in status
     assert (pixels(path)[0, 48:] == 255).all() and (pixels(path)[8, 48:] == 0).all()
-    path, status = tab.draw("lcm.tiny", 0, 0.8)
+    path, status = latents.draw("lcm.tiny", 0, 0.8)
     assert pixels(path).shape == (16, 32, 3) and "lcm.tiny" in status

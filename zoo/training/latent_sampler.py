@@ -69,10 +69,10 @@ class _Made(Objective):
         self.model, self._latents = sampler, latents
 
     def batch(self, moment: Moment) -> Any:
-        raise NotImplementedError
+        raise TypeError("a sampler is made at once: it has no batches")
 
     def loss(self, model: Any, batch: Any, moment: Moment) -> Any:
-        raise NotImplementedError
+        raise TypeError("a sampler is made at once: it has no loss")
 
     def export(self) -> Export:
         rank, components = self.model.centres.shape[1], len(self.model.weights)
