@@ -331,7 +331,8 @@ def build() -> Component:
     solver: dict[str, Any] = hidden | {"concurrency_id": "solver", "concurrency_limit": 2}
     inputs = [canvas, mask, kinds, enlarge, source, frame, model, seconds, seed]
     run = start.click(guarded(solve), inputs, [pair, status, figures, download, halt], **solver)
-    halt.click(stop, None, [status, halt], cancels=[run], queue=False, **hidden)
+    stopped = halt.click(stop, None, [status, halt], cancels=[run], queue=False, **hidden)
+    stopped.then(stop, None, [status, halt], queue=False, **hidden)  # a last state may have been under way
     source.change(lambda value: gr.update(visible=value == UPLOADED), source, mask, queue=False, **hidden)
     latents_panel(solver | {"preprocess": False})
     _endpoint(names)

@@ -174,8 +174,10 @@ def build() -> Component:
     page = gr.context.Context.root_block
     assert page is not None
     page.load(paintings.thumbnails, None, gallery, **hidden)
+    page.load(guarded(paintings.thumbnails), None, gallery, **hidden)
     then_live(page.load(guarded(handlers.arrive), visit, [handles, *applied], **hidden))
-    halt.click(stop, None, [status, halt], cancels=runs, queue=False, **hidden)
+    stopped = halt.click(stop, None, [status, halt], cancels=runs, queue=False, **hidden)
+    stopped.then(stop, None, [status, halt], queue=False, **hidden)  # a last state may have been under way
     _endpoint(names)
     return model
 

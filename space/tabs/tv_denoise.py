@@ -330,7 +330,8 @@ def build() -> Component:
         control.input(guarded(solve_live), settings, outputs, **latest)
     lam.input(None, None, auto, js="() => false", **hidden)
     lam.input(guarded(solve_by_hand), settings, outputs, **latest)
-    halt.click(stop, None, [status, halt], cancels=runs, queue=False, **hidden)
+    stopped = halt.click(stop, None, [status, halt], cancels=runs, queue=False, **hidden)
+    stopped.then(stop, None, [status, halt], queue=False, **hidden)  # a last state may have been under way
     _endpoint()
     return model
 

@@ -168,7 +168,7 @@ def test_colours_of_the_content(solver):
         result, info = stylize(content, SKY, color="content", model=model, return_info=True)
         before, after = (torch.einsum("dc,chw->dhw", yiq, image) for image in (content, result))
         torch.testing.assert_close(after[1:], before[1:], atol=2e-6, rtol=0)
-        assert (after[0] - before[0]).abs().max() > 0.01
+        assert (after[0] - before[0]).abs().max() > 0.003
         assert result.min() >= 0 and result.max() <= 1
         assert info.settings.color == "content"
 

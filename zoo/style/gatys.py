@@ -90,7 +90,7 @@ def _steps(
 ) -> Iterator[GatysStep]:
     with torch.no_grad():
         target = content_target(encoder, content)
-    best = (content if start is None else start).detach().clone().clamp(0, 1)
+    best = (content if start is None else start).detach().clone(memory_format=torch.contiguous_format).clamp(0, 1)
     pyramid = _Pyramid(best)
     evaluations = 0
     seen: tuple[Tensor, Terms, float, list[Tensor]] | None = None

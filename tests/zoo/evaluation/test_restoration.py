@@ -47,7 +47,7 @@ def faces(tmp_path: Path) -> Path:
 def test_error_is_that_of_the_hole(faces: Path) -> None:
     seen: list[Tensor] = []
     scores = list(
-        evaluate_prior(Flat(), faces, "centre", steps=60, look=lambda *pictures: seen.extend(pictures), batch=1)
+        evaluate_prior(Flat(), faces, "centre", steps=200, look=lambda *pictures: seen.extend(pictures), batch=1)
     )
     assert [score.image for score in scores] == ["val/0.png", "val/1.png"]
     assert scores[0].mse < 1e-4 and scores[0].mse_known is not None and scores[0].mse_known < 1e-4
