@@ -13,7 +13,7 @@ from .output import Json, emit, table, user_errors
 
 @user_errors
 def evaluate(
-    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch, for denoising or style transfer.")],
+    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch.")],
     data: Annotated[Path, typer.Option(help="Folder, .zip or .tar of pictures without noise, or of photographs.")],
     sigma: Annotated[float, typer.Option(help="Noise to add, 0..255 scale.")] = 25.0,
     seed: Annotated[int, typer.Option(help="Seed of the noise; picture i gets seed + i.")] = 0,
@@ -22,17 +22,30 @@ def evaluate(
         Path | None, typer.Option(help="Style transfer: folder or archive of styles. [default: drawn by code]")
     ] = None,
     size: Annotated[int, typer.Option(help="Style transfer: side of the pictures.")] = 256,
-    task: Annotated[str, typer.Option(help="Image priors: centre, half, random95, x8, colourise, or all.")] = "all",
-    steps: Annotated[int | None, typer.Option(help="Image priors: steps of the fit. [default: the prior's]")] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="Image priors: centre, half, random95, x8, colourise, or all. Models for several jobs: superres."
+        ),
+    ] = "all",
+    steps: Annotated[
+        int | None, typer.Option(help="Image priors, super-resolution: steps. [default: the model's]")
+    ] = None,
+    scale: Annotated[int, typer.Option(help="Super-resolution: 2, 3 or 4.")] = 3,
     space: Annotated[str | None, typer.Option(help="Image priors: z fits a latent model in z.")] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Measure a denoiser (PSNR and SSIM on 8-bit RGB) or a style transfer network (its loss on held-out pictures)."""
+    """Measure a model: denoisers, style transfer, image priors, texture super-resolution, each by its own figures."""
     from .. import registry
     from ..evaluation.denoising import evaluate_denoiser, mean_scores
 
     entry = registry.info(name)
+    if "superres" in entry.tasks and (task == "superres" or entry.tasks == ("superres",)):
+        from .evaluate_superres import evaluate_superres
+
+        evaluate_superres(entry.name, data, scale, steps, seed, limit, device, json)
+        return
     if "stylize" in entry.tasks:
         from .evaluate_style import evaluate_style
 

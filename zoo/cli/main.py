@@ -17,6 +17,7 @@ from .publish import publish
 from .pull import pull
 from .restore import interpolate, restore, sample
 from .stylize import stylize
+from .superres import superres
 from .train import train
 from .verify import verify
 
@@ -44,6 +45,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(stylize)
 app.command()(restore)
+app.command()(superres)
 app.command()(sample)
 app.command()(interpolate)
 for verb in (pull, verify, export, publish, mirror, deploy):

@@ -61,7 +61,7 @@ def open_content(image: Any, size: int | None, grey: bool, max_pixels: int | Non
     colour = channels == 1 and not grey
     if colour or picture.tensor.shape[-2:] != (height, width):
         plain = image if isinstance(image, (Tensor, np.ndarray)) else picture.restore(picture.tensor)
-        picture = to_picture(_conformed(plain, picture.tensor, (height, width), colour), "content", None)
+        picture = to_picture(conformed(plain, picture.tensor, (height, width), colour), "content", None)
     tensor = picture.tensor.float().clamp(0, 1)
     flat = tensor.shape[1] == 1
 
@@ -117,7 +117,7 @@ def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def _conformed(image: Any, pixels: Tensor, size: tuple[int, int], colour: bool) -> Any:
+def conformed(image: Any, pixels: Tensor, size: tuple[int, int], colour: bool) -> Any:
     """A picture of the same kind at another size, grey ones in colour if wanted.
 
     Args:

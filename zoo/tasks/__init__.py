@@ -7,6 +7,7 @@ from .denoise import DenoiseInfo, DenoiseStep, denoise, denoise_steps
 from .latents import interpolate_steps, sample
 from .restore import RestoreInfo, RestoreStep, restore, restore_steps
 from .stylize import StylizeInfo, StylizeSettings, StylizeStep, stylize, stylize_steps
+from .superres import SuperResolveInfo, SuperResolveStep, texture_super_resolve, texture_super_resolve_steps
 
 __all__ = [
     "DenoiseInfo",
@@ -16,6 +17,8 @@ __all__ = [
     "StylizeInfo",
     "StylizeSettings",
     "StylizeStep",
+    "SuperResolveInfo",
+    "SuperResolveStep",
     "denoise",
     "denoise_steps",
     "interpolate_steps",
@@ -24,4 +27,6 @@ __all__ = [
     "sample",
     "stylize",
     "stylize_steps",
+    "texture_super_resolve",
+    "texture_super_resolve_steps",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,37 +18,15 @@ from ..evaluation.held_out import spread
 from ..evaluation.textures import split_textures
 from ..metrics import psnr
 from ..models.srcnn import SRCNN
-from ..prox import Degradation, upsample
+from ..prox import upsample
 from ..stylize.colour import luminance
+from ..superres.shrink import degradation
 from .objective import Export, Moment, Objective
 from .patches import find_sources, load_pictures, random_patches
 from .recipe import Recipe
 
 TEXTURES = "textures"
 HELD_OUT = 40  # of another data set, where there are no textures
-
-
-def shrink_bicubic(image: Tensor, scale: int) -> Tensor:
-    """Bicubic interpolation to 1/scale of the size, over all pixels of a cell as imresize does; (B, C, H, W)."""
-    size = (image.shape[2] // scale, image.shape[3] // scale)
-    return F.interpolate(image, size=size, mode="bicubic", antialias=True, align_corners=False)
-
-
-def degradation(kind: str, scale: int) -> Callable[[Tensor], Tensor]:
-    """What makes pictures small, (B, C, s·h, s·w) -> (B, C, h, w).
-
-    Args:
-        kind: "bicubic" or "gaussian", the paper's 17x17 Gaussian of σ = 3 for a scale of 3.
-        scale: 2, 3 or 4.
-
-    Raises:
-        ValueError: another kind or scale.
-    """
-    if kind == "gaussian":
-        return Degradation(scale)
-    if kind != "bicubic":
-        raise ValueError(f"degradation: bicubic or gaussian, got {kind!r}")
-    return lambda image: shrink_bicubic(image, scale)
 
 
 class SuperResolve(Objective):

@@ -15,11 +15,11 @@ from PIL import Image
 from zoo import checkpoints
 from zoo.entry import Entry
 from zoo.evaluation.textures import split_textures
+from zoo.superres.shrink import degradation, shrink_bicubic
 from zoo.training import Recipe, load_recipe, train
 from zoo.training.checkpoint import read_checkpoint
 from zoo.training.objective import Moment, make_objective
 from zoo.training.schedule import Schedule
-from zoo.training.superres import degradation, shrink_bicubic
 
 NAMES = ("johnson.night_sky", "adain.tiny_imagenet", "wct.tiny_imagenet", "srcnn.x3_gaussian", "srcnn.x3_bicubic")
 

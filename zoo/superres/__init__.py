@@ -1,0 +1,1 @@
+"""Texture super-resolution: the objective, its minimisation, and how small pictures come about."""
