@@ -59,8 +59,11 @@ class Training:
     """How the weights were made."""
 
     hours: float
+    """Of the last run and, where it went on from a released model, of those before it."""
     hardware: str
     seed: int
+    init: str | None = None
+    """The released model whose weights the last run started from; None: from fresh ones."""
 
 
 @dataclass(frozen=True)

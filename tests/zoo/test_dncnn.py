@@ -99,3 +99,39 @@ def test_norm_is_given_back_only_to_what_fits() -> None:
         DnCNN(depth=5, width=6, norm=True).take_merged(trained(tv=False), [])
     with pytest.raises(ValueError, match="TV layers"):
         DnCNN(depth=5, width=6, norm=True).take_merged(trained(tv=True).merge_norm(), [])
+
+
+@pytest.mark.parametrize("tv", [False, True])
+def test_scaled_to_other_noise(tv: bool) -> None:
+    model = trained(tv).merge_norm().eval()
+    if tv:  # what the border does would spread through the TV layers
+        nn.init.zeros_(model.convs[0].weight)
+    torch.manual_seed(2)
+    twice = model.scaled(2.0)
+    image = torch.rand(2, 3, 30, 28)
+    with torch.no_grad():
+        expected = 0.5 + 2 * (model(0.5 + (image - 0.5) / 2) - 0.5)
+        inner = (..., slice(6, -6), slice(6, -6))  # zeros beyond the border are no mid-grey
+        torch.testing.assert_close(twice(image)[inner], expected[inner], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(twice.scaled(0.5)(image), model(image), rtol=1e-4, atol=1e-5)
+    for factor in (0.0, -1.0):
+        with pytest.raises(ValueError, match="positive"):
+            model.scaled(factor)
+    with pytest.raises(ValueError, match="merge"):
+        trained(tv).scaled(2.0)
+
+
+@pytest.mark.parametrize("tv", [False, True])
+def test_deepened_computes_the_same(tv: bool) -> None:
+    model = trained(tv).merge_norm().eval()
+    deeper = model.deepened(8)
+    assert len(deeper.convs) == 8
+    image = torch.rand(2, 3, 20, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(deeper.eval()(image), model(image), rtol=1e-5, atol=1e-6)
+    deeper(image).square().sum().backward()
+    assert all(conv.weight.grad.abs().sum() > 0 for conv in deeper.convs), "the new convolutions learn"
+    with pytest.raises(ValueError, match="at least 5, got 4"):
+        model.deepened(4)
+    with pytest.raises(ValueError, match="merge"):
+        trained(tv).deepened(8)

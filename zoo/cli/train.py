@@ -30,6 +30,9 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="Folder of another run, or name of a model, whose weights to start from.")
     ] = None,
+    lr_scale: Annotated[
+        float, typer.Option(help="All learning rates times this; less than 1 where --init has good weights.")
+    ] = 1.0,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads a process.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded images. [default: OUT/cache]")] = None,
@@ -51,6 +54,8 @@ def train(
 
         torch.set_num_threads(threads)
     made = training.load_recipe(recipe)
+    if lr_scale != 1:
+        made = made.slower(lr_scale)
     folder = out or Path("runs") / made.name
     main = int(os.environ.get("RANK", "0")) == 0
     last: Progress | None = None

@@ -103,6 +103,8 @@ def _training(entry: Entry) -> str:
     if entry.training:
         made = entry.training
         text += f" {made.hours:g} h on {made.hardware}, seed {made.seed}."
+        if made.init:
+            text += f" The last run began with the weights of {made.init}; the hours are those of both."
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import TVLayer2d
+from ..layers.tv import inverse_softplus
 from ..registry import register_arch
 from .vgg import fold_norm
 
@@ -91,6 +93,62 @@ class DnCNN(nn.Module):
                 state |= {f"convs.{index}.weight": weight, f"convs.{index}.bias": bias}
         merged.load_state_dict(state)
         return merged
+
+    @torch.no_grad()
+    def scaled(self, factor: float) -> DnCNN:
+        """A network for noise `factor` times as strong: m + factor · (f(m + (I − m) / factor) − m), m mid-grey.
+
+        It sees the picture with its contrast divided by the factor, so that the noise is as this one knows it. Exact
+        but for the border of the first convolution; strengths of TV layers grow with the factor.
+
+        Args:
+            factor: Positive.
+
+        Raises:
+            ValueError: a factor that is not positive, or a network with batch norm, which is to be merged before.
+        """
+        if not factor > 0:
+            raise ValueError(f"factor: positive, got {factor}")
+        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.norms):
+            raise ValueError("factor: the network has batch norm; merge it first")
+        other = copy.deepcopy(self)
+        first, last = other.convs[0], other.convs[-1]
+        assert isinstance(first, nn.Conv2d) and isinstance(last, nn.Conv2d)
+        assert first.bias is not None and last.bias is not None
+        first.bias += (0.5 - 0.5 / factor) * first.weight.sum((1, 2, 3))
+        first.weight /= factor
+        last.weight *= factor
+        last.bias *= factor
+        for layer in (other.tv_in, other.tv_out):
+            if isinstance(layer, TVLayer2d):
+                # factor · prox(I / factor, lam) = prox(I, factor · lam)
+                layer.raw_lam.fill_(inverse_softplus(factor * float(layer.lam)))
+        return other
+
+    @torch.no_grad()
+    def deepened(self, depth: int) -> DnCNN:
+        """The same function by more convolutions: new ones before the last pass on what a ReLU gives (Net2Net).
+
+        Args:
+            depth: At least the present one.
+
+        Raises:
+            ValueError: `depth` below the present one, or a network with batch norm, which is to be merged before.
+        """
+        if depth < len(self.convs):
+            raise ValueError(f"depth: at least {len(self.convs)}, got {depth}")
+        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.norms):
+            raise ValueError("depth: the network has batch norm; merge it first")
+        other = DnCNN(self.channels, depth, self.width, tv=self.tv)
+        state = self.state_dict()
+        last = len(self.convs) - 1
+        moved = {key: key.replace(f"convs.{last}.", f"convs.{depth - 1}.") for key in state}
+        other.load_state_dict({moved[key]: value for key, value in state.items()}, strict=False)
+        for conv in other.convs[last : depth - 1]:
+            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+            nn.init.dirac_(conv.weight)
+            nn.init.zeros_(conv.bias)
+        return other
 
     @torch.no_grad()
     def take_merged(self, merged: DnCNN, batches: Sequence[Tensor]) -> None:

@@ -24,11 +24,15 @@ def model_card(entry: Entry, steps: int | None = None) -> str:
         lines.append("")
     if entry.training:
         taken = f", {steps:,} steps" if steps else ""
+        begun, option = "", ""
+        if entry.training.init:
+            begun = f" The last run began with the weights of {entry.training.init}; the hours are those of both."
+            option = f" --init {entry.training.init}"
         lines += [
             "## Training",
             "",
             f"Data: {', '.join(entry.data)}. {entry.training.hours:g} h on {entry.training.hardware}{taken}, "
-            f"seed {entry.training.seed}. Again: `zoo train {entry.name} --data PATH --out DIR`.",
+            f"seed {entry.training.seed}.{begun} Again: `zoo train {entry.name} --data PATH{option} --out DIR`.",
             "",
         ]
     lines += [

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import registry
 from ..evaluation.denoising import evaluate_denoiser, mean_scores
 from ..metrics import psnr
 from ..models.dncnn import DnCNN
@@ -42,7 +43,7 @@ class Denoise(Objective):
         if recipe.loss.get("kind", "l2") not in LOSSES:
             raise ValueError(f"recipe {recipe.name}: loss.kind must be one of {sorted(LOSSES)}")
         self.path = data
-        self.model = DnCNN(**recipe.model, norm=True)
+        self.model = DnCNN(**{"norm": True, **recipe.model})
         for name, parameter in self.model.named_parameters():
             if name.endswith("raw_lam"):
                 # softplus is flat where lam is small
@@ -129,15 +130,23 @@ class Denoise(Objective):
         return torch.cat(rows, 1)
 
     def adopt(self, released: nn.Module, name: str) -> None:
-        """Start from a released DnCNN; its convolutions get their batch norm back, measured on training batches.
+        """Start from a released DnCNN; where the recipe has batch norm, it comes back, measured on training batches.
 
-        A DnCNN-TV can start from a plain DnCNN, and then keeps the lams of its recipe.
+        A DnCNN-TV can start from a plain DnCNN, and then keeps the lams of its recipe; a deeper network from one with
+        fewer convolutions; one for other noise from one for this, whose weights are scaled to it.
         """
         if not isinstance(released, DnCNN):
             raise ValueError(f"init: {name} does not fit this model: it is no DnCNN")
-        generator = torch.Generator().manual_seed(self.recipe.seed)
-        start = Moment(0, 0.0, self.recipe.at(0.0), generator, torch.device("cpu"))
-        noisy = [self.batch(start)[1] for _ in range(ADOPTING_BATCHES)]
+        known = registry.info(name).input.noise
+        if known and sum(known) > 0 and sum(self.sigmas) > 0:
+            released = released.scaled(sum(self.sigmas) / sum(known))
+        if len(released.convs) < len(self.model.convs):
+            released = released.deepened(len(self.model.convs))
+        noisy = []
+        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.model.norms):
+            generator = torch.Generator().manual_seed(self.recipe.seed)
+            start = Moment(0, 0.0, self.recipe.at(0.0), generator, torch.device("cpu"))
+            noisy = [self.batch(start)[1] for _ in range(ADOPTING_BATCHES)]
         try:
             self.model.take_merged(released, noisy)
         except ValueError as error:

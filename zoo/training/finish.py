@@ -47,6 +47,7 @@ def finish(
     report = {"name": recipe.name, "steps": step, "hours": round(seconds / 3600, 3), "validation": dict(validation)}
     export = objective.export()
     entry = None
+    init, before = objective.start or (None, 0.0)
     if export is not None:
         path = out / f"{recipe.name}.safetensors"
         sha256 = checkpoints.save_checkpoint(
@@ -67,9 +68,10 @@ def finish(
                 "size_bytes": path.stat().st_size,
                 "sha256": sha256,
                 "training": {
-                    "hours": round(seconds / 3600, 2),
+                    "hours": round(seconds / 3600 + before, 2),
                     "hardware": hardware(device, recipe.precision),
                     "seed": recipe.seed,
+                    "init": init,
                 },
             }
         )

@@ -148,6 +148,7 @@ class _Run:
             objective.model.load_state_dict(saved["model"])
             optimiser.load_state_dict(saved["optimiser"])
             objective.load_state_dict(saved["objective"])
+            objective.start = saved["start"]
             self.step, elapsed = saved["step"], saved["elapsed"]
         self.model, self.optimiser = self.accelerator.prepare(objective.model, optimiser)
         self.log = Log(out, self.step) if self.main else None
@@ -263,6 +264,7 @@ class _Run:
                     "model": self.accelerator.unwrap_model(self.model).state_dict(),
                     "optimiser": self.optimiser.state_dict(),
                     "objective": self.objective.state_dict(),
+                    "start": self.objective.start,
                 },
             )
         self.accelerator.wait_for_everyone()

@@ -67,6 +67,8 @@ class Objective(ABC):
     """
 
     model: nn.Module
+    start: tuple[str, float] | None = None
+    """The released model whose weights the run started from, and the hours of its training."""
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         self.recipe = recipe

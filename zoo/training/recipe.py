@@ -33,8 +33,8 @@ class Recipe:
     model: dict[str, Any]
     """Arguments of the architecture's builder."""
     optimiser: dict[str, Any]
-    """`kind` ("sgd", "adam", "adamw") and its arguments; `clip`: largest norm of the gradient; `lam_lr_scale`: how many
-    times faster TV layers learn their lam."""
+    """`kind` ("sgd", "adam", "adamw", "muon") and its arguments; `clip`: largest norm of the gradient; `lam_lr_scale`:
+    how many times faster TV layers learn their lam."""
     schedule: dict[str, Schedule]
     """`lr` and whatever else the objective changes with time, over the fraction of the budget."""
     batch: int
@@ -56,6 +56,18 @@ class Recipe:
             raise ValueError(f"recipe {self.name}: batch must be at least 1, got {self.batch}")
         if "lr" not in self.schedule:
             raise ValueError(f"recipe {self.name}: schedule needs lr")
+
+    def slower(self, factor: float) -> Recipe:
+        """The same with every learning rate times `factor`, for a run that starts from good weights.
+
+        Raises:
+            ValueError: a factor that is not positive.
+        """
+        if not factor > 0:
+            raise ValueError(f"lr_scale: positive, got {factor}")
+        lr = self.schedule["lr"]
+        points = tuple((fraction, factor * value) for fraction, value in lr.points)
+        return dataclasses.replace(self, schedule={**self.schedule, "lr": dataclasses.replace(lr, points=points)})
 
     def at(self, fraction: float) -> dict[str, float]:
         """All scheduled values at a fraction of the budget."""

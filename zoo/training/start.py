@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .. import registry
 from .checkpoint import read_checkpoint
+from .muon import Muon
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def start_from(objective: Objective, init: str | Path) -> None:
         raise ValueError(f"init: {init} holds no run, and is no model of the zoo either")
     from ..loading import load
 
-    objective.adopt(load(str(init)), str(init))
+    entry = registry.info(str(init))
+    objective.adopt(load(entry.name), entry.name)
+    objective.start = (entry.name, entry.training.hours if entry.training else 0.0)
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
@@ -83,7 +86,7 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             key = (decay if parameter.ndim > 1 else 0.0, getattr(parameter, "lr_scale", 1.0))
             groups.setdefault(key, []).append(parameter)
     sets = [{"params": params, "weight_decay": d, "lr_scale": scale} for (d, scale), params in groups.items()]
-    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": Muon}
     kind = recipe.optimiser.get("kind")
     if kind not in kinds:
         raise ValueError(f"recipe {recipe.name}: optimiser.kind must be one of {sorted(kinds)}, got {kind!r}")

@@ -10,7 +10,7 @@ import pytest
 from zoo.entry import Entry
 from zoo.training import list_recipes, load_recipe
 from zoo.training.objective import OBJECTIVES, make_objective
-from zoo.training.recipe import parse_recipe
+from zoo.training.recipe import Recipe, parse_recipe
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -69,3 +69,12 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(ValueError, match="not TOML"):
         load_recipe(tmp_path / "bad.toml")
+
+
+def test_slower(recipe: Recipe) -> None:
+    slow = recipe.slower(0.25)
+    for fraction in (0.0, 0.4, 1.0):
+        assert slow.at(fraction)["lr"] == pytest.approx(0.25 * recipe.at(fraction)["lr"])
+        assert slow.at(fraction)["size"] == recipe.at(fraction)["size"]
+    with pytest.raises(ValueError, match="lr_scale: positive"):
+        recipe.slower(0.0)

@@ -33,6 +33,7 @@ def longer(recipe: Recipe) -> Recipe:
         recipe,
         model={"depth": 5, "width": 8, "tv": True},
         batch=4,
+        release=recipe.release | {"input": {"channels": 3, "noise": [25, 25]}},
         schedule=recipe.schedule | {"lr": Schedule(((0.0, 1e-2), (1.0, 1e-3)), "linear")},
     )
 
@@ -90,6 +91,28 @@ def test_a_released_model_goes_on_where_it_was(
     again = Denoise(longer, photos, tmp_path)
     start_from(again, tmp_path / "second")
     assert losses(again) < 1.05 * after, "training does not lose what was there"
+    first, second = (registry.read_entry(folder / f"{longer.name}.json") for folder in (released, tmp_path / "second"))
+    assert first.training is not None and second.training is not None
+    assert (first.training.init, second.training.init) == (None, "dncnn_tv.test")
+    assert second.training.hours >= first.training.hours
+    assert "began with the weights of dncnn_tv.test" in (tmp_path / "second" / "card.md").read_text()
+
+
+def test_weights_fit_other_noise_and_more_layers(
+    release: Callable[[int], Path], longer: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    release(50)
+    module = zoo.load("dncnn_tv.test")
+    other = replace(longer, data=longer.data | {"sigma": [50, 50]}, model=longer.model | {"depth": 7})
+    objective = Denoise(other, photos, tmp_path)
+    start_from(objective, "dncnn_tv.test")
+    _, noisy = batch(objective, 0)
+    expected = module.scaled(2.0).deepened(7).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(objective.model.eval()(noisy), expected(noisy), rtol=1e-3, atol=1e-3)
+        plain = Denoise(replace(other, model=other.model | {"norm": False}), photos, tmp_path)
+        start_from(plain, "dncnn_tv.test")
+        torch.testing.assert_close(plain.model.eval()(noisy), expected(noisy), rtol=1e-4, atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused(
