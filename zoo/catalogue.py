@@ -1,4 +1,4 @@
-"""Finding models by words; what `zoo list --search` and the page's table show."""
+"""Finding models by words, and which of them are here; what `zoo list --search` and the page's table show."""
 
 from __future__ import annotations
 
@@ -41,6 +41,19 @@ def figures(entry: Entry, most: int = 2) -> str:
 def size(entry: Entry) -> str:
     """The size of the weights, in words."""
     return f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else "no weights"
+
+
+def at_hand(entry: Entry) -> bool:
+    """Whether a model works without a connection: it has no weights, or they are bundled or in the local cache."""
+    from .hub import client
+
+    path = registry.weights_path(entry)
+    if path is None or path.is_file():
+        return True
+    if entry.hub is None:
+        return False
+    repo, revision = client.split_repo(entry.hub)
+    return client.cached(repo, client.WEIGHTS_FILE, revision) is not None
 
 
 def _text(entry: Entry) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from . import registry
+from .catalogue import at_hand
 from .entry import Entry
 
 AUTO = "auto"
@@ -22,7 +23,7 @@ def is_network(entry: Entry) -> bool:
 def installed() -> list[Entry]:
     """The denoisers that work without a connection: networks for a range of levels, other networks, total variation."""
     found = [registry.info(name) for name in registry.list_models(task="denoise")]
-    return sorted(filter(_at_hand, found), key=lambda entry: (not is_network(entry), -_range(entry), entry.name))
+    return sorted(filter(at_hand, found), key=lambda entry: (not is_network(entry), -_range(entry), entry.name))
 
 
 def default() -> str:
@@ -80,15 +81,3 @@ def warning(entry: Entry, sigma: float, estimated: bool) -> str | None:
 
 def _range(entry: Entry) -> float:
     return 0.0 if entry.input.noise is None else entry.input.noise[1] - entry.input.noise[0]
-
-
-def _at_hand(entry: Entry) -> bool:
-    from .hub import client
-
-    path = registry.weights_path(entry)
-    if path is None or path.is_file():
-        return True
-    if entry.hub is None:
-        return False
-    repo, revision = client.split_repo(entry.hub)
-    return client.cached(repo, client.WEIGHTS_FILE, revision) is not None

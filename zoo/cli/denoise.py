@@ -10,6 +10,7 @@ from PIL import Image
 
 from .. import images, noise
 from ..tasks.denoise import denoise_steps
+from .files import pairs
 
 
 def run(
@@ -41,11 +42,11 @@ def run(
     """
     if add_noise is not None and reference is not None:
         raise ValueError("--add-noise, --reference: give one; with added noise the input is the reference")
-    pairs = _pairs(inputs, output)
-    if reference is not None and len(pairs) > 1:
-        raise ValueError(f"--reference: goes with one picture, there are {len(pairs)}")
+    files = pairs(inputs, output, "_denoised")
+    if reference is not None and len(files) > 1:
+        raise ValueError(f"--reference: goes with one picture, there are {len(files)}")
     records = []
-    for index, (source, target) in enumerate(pairs):
+    for index, (source, target) in enumerate(files):
         picture = images.read_image(source)
         clean = None if reference is None else images.read_image(reference)
         if add_noise is not None:
@@ -67,42 +68,3 @@ def _one(
             end = "\n" if step.done else ""
             print(f"\r{source.name}: {step.progress:4.0%}", end=end, file=sys.stderr, flush=True)
     return step.image, step.info.to_dict()
-
-
-def _pairs(inputs: list[Path], output: Path | None) -> list[tuple[Path, Path]]:
-    """Which file goes where."""
-    folder = len(inputs) == 1 and inputs[0].is_dir()
-    if folder:
-        sources = sorted(p for p in inputs[0].iterdir() if p.is_file() and p.suffix.lower() in images.SUFFIXES)
-        if not sources:
-            raise ValueError(f"{inputs[0]}: no pictures in this folder ({', '.join(images.SUFFIXES)})")
-        output = output or inputs[0].with_name(f"{inputs[0].resolve().name}_denoised")
-    else:
-        sources = inputs
-        for source in sources:
-            if source.is_dir():
-                raise ValueError(f"{source}: a folder goes alone, not among other inputs")
-            if not source.exists():
-                raise FileNotFoundError(f"{source}: no such file")
-    if output is None:
-        targets = [source.with_name(f"{source.stem}_denoised.png") for source in sources]
-    elif folder or len(sources) > 1 or output.is_dir():
-        if output.exists() and not output.is_dir():
-            raise ValueError(f"{output}: must be a folder, there are {len(sources)} pictures to write")
-        targets = [output / f"{source.stem}.png" for source in sources]
-    else:
-        if output.suffix.lower() != ".png":
-            raise ValueError(f"{output}: results are written as lossless .png, name the output so")
-        targets = [output]
-    _check_targets(sources, targets)
-    return list(zip(sources, targets, strict=True))
-
-
-def _check_targets(sources: list[Path], targets: list[Path]) -> None:
-    taken = {source.resolve() for source in sources}
-    for target in targets:
-        if target.resolve() in taken:
-            raise ValueError(f"{target}: would overwrite an input; choose another output with -o")
-    twice = {target for target in targets if targets.count(target) > 1}
-    if twice:
-        raise ValueError(f"{', '.join(map(str, sorted(twice)))}: several inputs would be written to the same file")

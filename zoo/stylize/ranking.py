@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .. import registry
+from ..catalogue import at_hand
 from ..entry import Entry
 
 AUTO = "auto"
@@ -66,16 +67,3 @@ def installed() -> list[Entry]:
     entries = [registry.info(name) for name in registry.list_models(task=TASK)]
     entries = [entry for entry in entries if at_hand(entry)]
     return sorted(entries, key=lambda entry: (entry.arch == "gatys", places.get(entry.name, len(places)), entry.name))
-
-
-def at_hand(entry: Entry) -> bool:
-    """Whether an entry's weights are bundled or in the local cache, or it has none."""
-    from ..hub import client
-
-    path = registry.weights_path(entry)
-    if path is None or path.is_file():
-        return True
-    if entry.hub is None:
-        return False
-    repo, revision = client.split_repo(entry.hub)
-    return client.cached(repo, client.WEIGHTS_FILE, revision) is not None
