@@ -24,6 +24,8 @@ from .errors import CheckpointError
 
 FORMAT = "pt"  # what other readers of safetensors look for
 KEYS = ("format", "zoo_name", "arch", "config", "version", "digest")
+PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+"""How pickled files begin, and the archives that torch.save makes of them."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def is_pickled(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is pickled, by what it begins with and not by its name."""
+    with open(path, "rb") as stream:
+        return stream.read(4).startswith(PICKLE_STARTS)
 
 
 def _digest(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:
@@ -137,30 +145,27 @@ def read_checkpoint(path: str | os.PathLike[str], *, sha256: str | None = None) 
         CheckpointError: another kind of file, a damaged one, or not the expected one.
     """
     path = Path(path)
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or (path.is_file() and is_pickled(path)):
         raise CheckpointError(
-            f"{path}: only .safetensors files are read. Pickled ones (.pt, .pth, .bin) can run code when opened; "
-            "convert them where they come from with safetensors.torch.save_file"
+            f"{path}: only safetensors files are read. Pickled ones (.pt, .pth, .bin) can run code when opened, by "
+            "whatever name; convert them where they come from with safetensors.torch.save_file"
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     if sha256 is not None and (actual := file_sha256(path)) != sha256:
         raise CheckpointError(
-            f"{path}: wrong sha256\n  expected {sha256}\n  actual   {actual}\n"
-            "The file is damaged or of another version: delete it and try again"
+            f"{path}: wrong sha256\n  expected {sha256}\n  actual   {actual}\nThe file is damaged or of another version"
         )
     try:
         with safe_open(path, framework="pt") as stream:
             metadata = stream.metadata() or {}
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: damaged or not a safetensors file ({error}); delete it and try again"
-        ) from error
+        raise CheckpointError(f"{path}: damaged or not a safetensors file ({error})") from error
     if missing := [key for key in KEYS if key not in metadata]:
         raise CheckpointError(f"{path}: not a checkpoint of the zoo, its metadata lacks {', '.join(missing)}")
     if _digest(metadata, tensors) != metadata["digest"]:
-        raise CheckpointError(f"{path}: content and digest differ, the file was altered; delete it and try again")
+        raise CheckpointError(f"{path}: content and digest differ, the file was altered or damaged")
     try:
         config = json.loads(metadata["config"])
     except ValueError as error:
@@ -225,6 +230,8 @@ def _fill(module: nn.Module, checkpoint: Checkpoint) -> None:
             problems.append(f"{key} is {tuple(stored[key].shape)}, expected {tuple(wanted[key].shape)}")
         elif wanted[key].is_floating_point() != stored[key].is_floating_point():
             problems.append(f"{key} is {stored[key].dtype}, expected {wanted[key].dtype}")
+        elif stored[key].is_floating_point() and not torch.isfinite(stored[key]).all():
+            problems.append(f"{key} has NaN or infinite values")
     if problems:
         raise CheckpointError(f"{checkpoint.path}: does not fit the model: {'; '.join(problems)}")
     module.load_state_dict(stored, strict=True)

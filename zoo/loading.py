@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from . import registry
-from .errors import UnknownModelError
+from .errors import CheckpointError, UnknownModelError
 from .hub.resolve import find_weights
 
 __all__ = ["find_weights", "load"]
@@ -56,10 +56,24 @@ def load(
         path = Path(weights) if weights is not None else find_weights(entry, local_files_only)
         # a file of the caller's own has another hash than the registered one; the digest inside is still checked
         sha256 = None if weights is not None else entry.sha256
-        checkpoints.load_checkpoint(path, module, name=entry.stored_name, config=entry.config, sha256=sha256)
+        try:
+            checkpoints.load_checkpoint(path, module, name=entry.stored_name, config=entry.config, sha256=sha256)
+        except CheckpointError as error:
+            if weights is not None:
+                raise
+            raise CheckpointError(f"{error}. To fix it, {_remedy(entry, path)}") from None
     if device is not None:
         module = module.to(device)
     return module.eval()
+
+
+def _remedy(entry: registry.Entry, path: Path) -> str:
+    if path == registry.weights_path(entry):
+        package = registry.provider(entry.arch) or "neural-solver-zoo"
+        return f"install the package again: pip install --force-reinstall --no-deps {package}"
+    if entry.source is not None:
+        return f"delete {path} and run: zoo pull {entry.name}"
+    return f"with a network, run: zoo pull {entry.name}"
 
 
 def _unknown_arch(name: str, arch: str, plug_in: str | None) -> str:

@@ -19,7 +19,7 @@ def mirror(
         list[str] | None, typer.Argument(metavar="[NAME...]", help="Models. [default: all bundled ones]")
     ] = None,
     org: Annotated[str | None, typer.Option(help="Organisation of models whose entry names no repository.")] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve the tree until stopped.")] = (False),
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the tree until stopped.")] = False,
     host: Annotated[str, typer.Option(help="Address to serve at; 0.0.0.0 for other machines.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to serve at.")] = 8080,
     json: Json = False,

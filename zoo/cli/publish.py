@@ -16,7 +16,7 @@ def publish(
         str | None, typer.Argument(metavar="NAME_OR_DIR", help="Model, or the folder of a finished training run.")
     ] = None,
     repo: Annotated[str | None, typer.Option(help="Repository, ORG/NAME; made if need be.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All models with weights, and a collection.")] = (False),
+    every: Annotated[bool, typer.Option("--all", help="All models with weights, and a collection.")] = False,
     org: Annotated[str | None, typer.Option(help="Organisation or user for --all.")] = None,
     tag: Annotated[str | None, typer.Option(help="Tag for the commit, e.g. v1.")] = None,
     private: Annotated[bool, typer.Option("--private", help="Make new repositories private.")] = False,
@@ -50,7 +50,9 @@ def publish(
         emit({"models": [one.to_dict() for one in made], "collection": collection})
         return
     for one in made:
-        state = "dry run" if one.commit is None else "published" if one.changed else "unchanged"
+        state = "published" if one.changed else "unchanged"
+        if one.commit is None or one.pull_request:
+            state = "proposed" if one.pull_request else "dry run"
         place = one.pull_request or one.url or one.repo
         typer.echo(f"{one.name}  {state}  {place}  {(one.commit or '')[:12]}  {one.tag or ''}".rstrip())
         if dry_run:

@@ -16,9 +16,7 @@ def pull(
         list[str] | None,
         typer.Argument(metavar="NAME...", help="Models, arch.tag, or ORG/NAME[@REVISION] on the Hugging Face Hub."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All models of the registry that a repository is known of.")] = (
-        False
-    ),
+    every: Annotated[bool, typer.Option("--all", help="All models of the registry that somebody publishes.")] = False,
     json: Json = False,
 ) -> None:
     """Fetch weights and check them, so that the models work without a network."""
@@ -34,9 +32,16 @@ def pull(
 
     wanted = pull_all() if every else (names or [])
     if not wanted:
-        typer.echo("nothing to fetch: every model with weights is bundled", err=True)
-    pulled = [pull(name, report) for name in wanted]
+        typer.echo("nothing to fetch: all weights that somebody publishes are bundled", err=True)
+    pulled, failed = [], []
+    for name in wanted:
+        try:
+            pulled.append(pull(name, report))
+        except (ValueError, OSError) as error:
+            failed.append(str(error))
     if json:
         emit([{"name": one.name, "path": one.path and str(one.path), "source": one.source} for one in pulled])
     else:
         table([(one.name, one.source, str(one.path or "")) for one in pulled])
+    if failed:  # each for itself: the others are here
+        raise ValueError("\nzoo: ".join(failed))

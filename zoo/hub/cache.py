@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ def pulled_entries() -> list[PublishedEntry]:
     for folder in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
         repo = folder.name.removeprefix("models--").replace("--", "/", 1)
         config = client.cached(repo, client.CONFIG_FILE)
-        if repo in named or config is None or client.cached(repo, client.WEIGHTS_FILE) is None:
+        if repo in named or config is None or not (config.parent / client.WEIGHTS_FILE).is_file():
             continue
         try:
             entries.append(read_config(config, repo, config.parent.name))
@@ -70,6 +70,8 @@ def delete(names: list[str]) -> int:
     Raises:
         ValueError: one is not in the cache; then nothing is deleted.
     """
+    from huggingface_hub import constants, scan_cache_dir
+
     here = {repo.repo_id: repo for repo in _ours()}
     wanted = {}
     for name in names:
@@ -77,10 +79,13 @@ def delete(names: list[str]) -> int:
         if repo not in here:
             raise UnknownModelError(f"{name}: not in the cache; `zoo cache list` shows what is")
         wanted[repo] = here[repo]
-    # by folder: the library's own way goes by commit, and two repositories of a mirror may have the same one
-    for found in wanted.values():
-        shutil.rmtree(found.repo_path)
-    return sum(found.size_on_disk for found in wanted.values())
+    if not wanted:
+        return 0
+    # only these: the library goes by commit, and two repositories of a mirror may have the same one
+    cache = dataclasses.replace(scan_cache_dir(constants.HF_HUB_CACHE), repos=frozenset(wanted.values()))
+    plan = cache.delete_revisions(*(one.commit_hash for repo in wanted.values() for one in repo.revisions))
+    plan.execute()
+    return plan.expected_freed_size
 
 
 def _repo_of(name: str) -> str:

@@ -74,10 +74,21 @@ def api() -> HfApi:
 
 
 def cached(repo: str, file: str, revision: str | None = None) -> Path | None:
-    """A file in the local Hugging Face cache, or None. Never goes to the network."""
+    """A file in the local Hugging Face cache, or None. Never goes to the network.
+
+    Args:
+        repo: `org/name`.
+        file: Its name in the repository.
+        revision: Commit, tag or branch; None: the newest commit that is known, else the one that was fetched last.
+    """
     import huggingface_hub
+    from huggingface_hub import constants
 
     found = huggingface_hub.try_to_load_from_cache(repo, file, revision=revision)
+    if found is None and revision is None:  # fetched by its commit only, as a Space does when it is built
+        snapshots = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "snapshots"
+        here = [path for path in snapshots.glob(f"*/{file}") if path.is_file()]
+        return max(here, key=lambda path: path.stat().st_mtime, default=None)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -162,7 +173,9 @@ def _explain(error: BaseException) -> str:
         return f"the token may not do this ({first}); it needs the right to write to this organisation"
     if status in (409, 412):
         return f"somebody else changed the repository at the same time ({first}); run the same command again"
-    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+    if "xet-write-token" in first and "404" in first:
+        return f"{constants.ENDPOINT} has no Xet storage; set HF_HUB_DISABLE_XET=1 and run the same command again"
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"no space left on the disk of {constants.HF_HUB_CACHE}; free some, or set HF_HOME to another disk"
     if isinstance(cause, errors.FileMetadataError):
         return f"{constants.ENDPOINT} does not answer as the Hub does ({first})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,13 +70,13 @@ def export(name: str, format: str, output: str | os.PathLike[str] | None = None)
     path = Path(output) if output is not None else Path(entry.name.replace("/", "_") + SUFFIXES[format])
     if path.suffix != SUFFIXES[format]:
         raise ValueError(f"output: a file for {format} ends in {SUFFIXES[format]}, got {path.name!r}")
-    if entry.file is None and format == "safetensors":
-        raise ValueError(f"{entry.name} has no weights that could be exported as safetensors")
-    if entry.input.control is not None:
+    if entry.file is None:
         raise ValueError(
-            f"{entry.name} is a solver that iterates until it has converged ({entry.input.control} is its second "
-            "argument); these formats hold a fixed computation"
+            f"{entry.name} has no weights to export: it iterates on each picture until it has converged, and "
+            f"{format} holds {'tensors only' if format == 'safetensors' else 'a fixed computation'}"
         )
+    if entry.input.control is not None:
+        raise ValueError(f"{entry.name} takes {entry.input.control} beside the picture; exports are for one input only")
     module = load(entry.name).float()
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     write: dict[str, Callable[[nn.Module, Path], tuple[float | None, bool, dict[str, list[int]]]]] = {
@@ -103,10 +104,10 @@ def sample_input(module: nn.Module) -> Tensor:
 def _safetensors(
     entry: registry.Entry, module: nn.Module, path: Path
 ) -> tuple[float | None, bool, dict[str, list[int]]]:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save
 
     state = {key: value.contiguous().clone() for key, value in module.state_dict().items()}
-    save_file(state, path, metadata={"format": "pt", "name": entry.name, "licence": entry.licence})
+    path.write_bytes(save(state, metadata={"format": "pt", "name": entry.name, "licence": entry.licence}))
     again = registry.build(entry.arch, entry.config).eval()
     again.load_state_dict(load_file(path), strict=True)
     source = sample_input(module)
@@ -118,7 +119,9 @@ def _safetensors(
 def _torch_export(module: nn.Module, path: Path) -> tuple[float | None, bool, dict[str, list[int]]]:
     source = sample_input(module)
     program, any_size = _program(module, source)
-    torch.export.save(program, path)
+    content = io.BytesIO()  # torch's own writer aborts the process when the disk is full
+    torch.export.save(program, content)
+    path.write_bytes(content.getvalue())
     with torch.no_grad():
         difference = max(
             _difference(torch.export.load(path).module()(one), _Plain(module)(one)) for one in _sizes(source, any_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,13 @@ def locate(target: str | Path) -> Located:
         return _folder(path)
     if path.suffix == ".safetensors" or path.is_file():
         return _file(path)
-    return _named(str(target))
+    name = str(target)
+    if name.endswith(("/", os.sep)) or name.startswith((".", "/", "~", os.sep)):
+        raise ValueError(f"{target}: no such file or folder")
+    try:
+        return _named(name)
+    except UnknownModelError as error:
+        raise UnknownModelError(f"no file or folder {name!r}; {error}") from None
 
 
 def _named(name: str) -> Located:

@@ -25,8 +25,7 @@ from typing import Any
 from .. import registry
 from ..checkpoints import file_sha256
 from . import client
-from .located import locate
-from .package import build_folder
+from .package import build_folder, own
 from .resolve import repository
 
 INDEX = "mirror.json"
@@ -79,7 +78,7 @@ def mirror(folder: Path, names: Iterable[str] | None = None, org: str = ORG) -> 
         place = repository(entry)
         repo, revision = place if place is not None else (f"{org}/{entry.name}", None)
         with tempfile.TemporaryDirectory(prefix="zoo-mirror-") as temporary:
-            build_folder(locate(name), Path(temporary), repo)
+            build_folder(own(name), Path(temporary), repo)
             paths = sorted(Path(temporary).iterdir())
             commit = revision if revision and client.COMMIT_PATTERN.fullmatch(revision) else _commit(paths)
             size = sum(path.stat().st_size for path in paths)
@@ -129,15 +128,21 @@ def _write(folder: Path, repo: str, revision: str, commit: str, paths: list[Path
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
-    os.replace(part, target)
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def nginx_conf(folder: Path, index: dict[str, dict[str, Any]]) -> str:

@@ -21,12 +21,35 @@ from .verify import Check, verify_source
 SAMPLE = "sample.png"
 
 
+def own(target: str | Path) -> Located:
+    """Find a model whose weights are ours to pass on.
+
+    Args:
+        target: As in `zoo.hub.located.locate`.
+
+    Raises:
+        ValueError: it has none of its own; or as `locate`.
+    """
+    name = str(target)
+    if not Path(target).exists() and "/" not in name:
+        _check(registry.info(name))  # before its weights are looked for
+    model = locate(target)
+    _check(model.entry)
+    return model
+
+
+def _check(entry: Entry) -> None:
+    if entry.file is None or entry.source is not None:
+        why = "are published by others" if entry.source is not None else "do not exist: it is a solver"
+        raise ValueError(f"{entry.name}: its weights {why}, so there is nothing to publish")
+
+
 def build_folder(model: Located, folder: Path, repo: str) -> list[Check]:
     """Write `model.safetensors`, `config.json`, `README.md`, `eval.json`, `golden.json`, `LICENSE` and, where the model
     makes a picture, `sample.png`; then load it all back.
 
     Args:
-        model: What to publish.
+        model: What to publish, from `own`.
         folder: An empty folder.
         repo: `org/name`, where it will be.
 
@@ -34,12 +57,10 @@ def build_folder(model: Located, folder: Path, repo: str) -> list[Check]:
         The checks that the folder passed.
 
     Raises:
-        ValueError: the model has no weights of its own, or its folder would not pass the checks; they are listed.
+        ValueError: its folder would not pass the checks; they are listed.
     """
     entry = model.entry
-    if model.weights is None or entry.source is not None:
-        why = "are published by others" if entry.source is not None else "do not exist: it is a solver"
-        raise ValueError(f"{entry.name}: its weights {why}, so there is nothing to publish")
+    assert model.weights is not None
     shutil.copyfile(model.weights, folder / client.WEIGHTS_FILE)
     module = load_checkpoint(model.weights, name=entry.stored_name, config=entry.config).eval()
     plug_in = registry.provider(entry.arch)

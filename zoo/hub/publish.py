@@ -12,8 +12,7 @@ from .. import registry
 from ..checkpoints import file_sha256
 from ..errors import HubError
 from . import client
-from .located import locate
-from .package import build_folder
+from .package import build_folder, own
 from .verify import PICKLES
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def publish(
             keep.mkdir(parents=True, exist_ok=True)
             if any(keep.iterdir()):
                 raise ValueError(f"{keep}: not empty")
-        model = locate(target)
+        model = own(target)
         build_folder(model, folder, repo)
         paths = sorted(path for path in folder.iterdir() if path.is_file())
         made = Publication(
@@ -110,7 +109,10 @@ def _upload(api: HfApi, made: Publication, folder: Path, tag: str | None, pull_r
     if bad := [path for path in there if Path(path).suffix.lower() in PICKLES]:
         raise HubError(f"{repo}: holds {', '.join(bad)}, which can run code when opened; delete them there first")
     commit, proposed = head, None
-    if not _same(api, repo, head, folder):
+    same = _same(api, repo, head, folder)
+    if tag is not None:  # before anything is sent
+        _free(api, repo, tag, head if same else None)
+    if not same:
         proposed = _open_pull_request(api, repo, folder) if pull_request else None
         if proposed is None:
             info = api.create_commit(
@@ -125,8 +127,8 @@ def _upload(api: HfApi, made: Publication, folder: Path, tag: str | None, pull_r
             commit = proposed[1]
     if not _same(api, repo, commit, folder):
         raise HubError(f"{repo}: what the Hub has at {commit} differs from what was sent; run the same command again")
-    if tag is not None:
-        _tag(api, repo, tag, str(commit))
+    if tag is not None and _free(api, repo, tag, commit):
+        api.create_tag(repo, tag=tag, revision=str(commit))
     return replace(
         made,
         commit=commit,
@@ -145,18 +147,24 @@ def _same(api: HfApi, repo: str, revision: str | None, folder: Path) -> bool:
 
 def _open_pull_request(api: HfApi, repo: str, folder: Path) -> tuple[str, str] | None:
     """The address and commit of a pull request that proposes just this, from a run that was interrupted."""
+    proposals = api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open")
+    numbers = {f"refs/pr/{one.num}" for one in proposals}
     for ref in api.list_repo_refs(repo, include_pull_requests=True).pull_requests or []:
-        if _same(api, repo, ref.target_commit, folder):
+        if ref.ref in numbers and _same(api, repo, ref.target_commit, folder):
             return f"{api.endpoint}/{repo}/discussions/{ref.ref.rsplit('/', 1)[1]}", ref.target_commit
     return None
 
 
-def _tag(api: HfApi, repo: str, tag: str, commit: str) -> None:
+def _free(api: HfApi, repo: str, tag: str, commit: str | None) -> bool:
+    """Whether a tag is still to be made; False: it is at this commit already.
+
+    Raises:
+        HubError: it is at another commit.
+    """
     at = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo).tags}
-    if tag not in at:
-        api.create_tag(repo, tag=tag, revision=commit)
-    elif at[tag] != commit:
+    if tag in at and at[tag] != commit:
         raise HubError(f"tag: {tag} of {repo} is at {at[tag][:8]} already, and tags do not move; choose another")
+    return tag not in at
 
 
 def publish_all(org: str, *, tag: str | None = None, private: bool = False, dry_run: bool = False) -> Iterator[Any]:

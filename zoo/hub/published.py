@@ -138,6 +138,7 @@ def published(name: str, local_files_only: bool = False) -> PublishedEntry:
             tried.append("Hugging Face Hub: not asked, because of local_files_only, --offline or HF_HUB_OFFLINE")
         lines = "\n".join(f"  - {line}" for line in tried)
         raise UnknownModelError(
-            f"the model {name!r} was not found. Tried:\n{lines}\nTo fix it, with a network, run: zoo pull {name}"
+            f"the model {name!r} was not found. Tried:\n{lines}\n"
+            f"To fix it, check the name, and when the Hub can be reached, run: zoo pull {name}"
         )
     return read_config(found, name, found.parent.name)

@@ -71,11 +71,12 @@ def pull(name: str, report: Callable[[int, int], None] | None = None) -> Pulled:
 
 
 def pull_all() -> list[str]:
-    """Names of the models whose weights have to be fetched: not bundled, but with a repository."""
+    """Names of the models whose weights have to be fetched: not bundled, but with a repository or another publisher."""
     names = []
     for name in registry.list_models():
         entry = registry.info(name)
         bundled = registry.weights_path(entry)
-        if bundled is not None and not bundled.is_file() and repository(entry) is not None:
+        known = entry.source is not None or repository(entry) is not None
+        if bundled is not None and not bundled.is_file() and known:
             names.append(name)
     return names

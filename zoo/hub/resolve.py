@@ -1,4 +1,4 @@
-"""Where the weights of a model are: in the package, in the local cache, on the Hub."""
+"""Where the weights of a model are: in the package, in the local cache, on the Hub. Needs no torch to look."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import registry
-from ..checkpoints import file_sha256
 from ..errors import CheckpointError, HubError, WeightsNotFoundError
 from . import client
 
@@ -67,7 +66,7 @@ def find_weights(entry: Entry, local_files_only: bool = False) -> Path:
         except HubError as error:
             tried.append(f"Hugging Face Hub: {error}")
     fix = (
-        f"with a network, run: zoo pull {entry.name}\n"
+        f"when the Hub can be reached, run: zoo pull {entry.name}\n"
         f"or give the file yourself: zoo.load({entry.name!r}, weights='PATH.safetensors')"
     )
     raise WeightsNotFoundError(_not_found(entry, tried, fix))
@@ -80,7 +79,13 @@ def fetch(entry: Entry, repo: str, revision: str | None) -> Path:
         HubError: it cannot be fetched.
         CheckpointError: it is not the registered file.
     """
+    from ..checkpoints import file_sha256
+
+    here = client.cached(repo, client.WEIGHTS_FILE, revision)
     path = client.download(repo, client.WEIGHTS_FILE, revision)
+    if path == here and file_sha256(path) != entry.sha256:  # spoilt since it was fetched
+        _delete(path)
+        path = client.download(repo, client.WEIGHTS_FILE, revision)
     check(entry, path, repo)
     return path
 
@@ -91,15 +96,25 @@ def check(entry: Entry, path: Path, repo: str) -> None:
     Raises:
         CheckpointError: it is not the registered file.
     """
+    from ..checkpoints import file_sha256
+
     actual = file_sha256(path)
     if actual != entry.sha256:
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        _delete(path)
         raise CheckpointError(
             f"{repo}: {client.WEIGHTS_FILE} has the wrong sha256\n  expected {entry.sha256}\n  actual   {actual}\n"
             "It was damaged on the way, or is of another version; it was deleted. Run again: "
             f"zoo pull {entry.name}"
         )
+
+
+def _delete(path: Path) -> None:
+    """A file of the cache with all that it is a link to: the repository's, and the one that repositories share."""
+    chain = [path]
+    while chain[-1].is_symlink():
+        chain.append(chain[-1].parent / os.readlink(chain[-1]))
+    for one in reversed(chain):
+        one.unlink(missing_ok=True)
 
 
 def _not_found(entry: Entry, tried: list[str], fix: str) -> str:

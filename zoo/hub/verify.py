@@ -10,13 +10,14 @@ from typing import Any
 from torch import nn
 
 from .. import registry
-from ..checkpoints import file_sha256, load_checkpoint
+from ..checkpoints import file_sha256, is_pickled, load_checkpoint
 from ..entry import Entry
 from ..errors import CheckpointError
 from .located import Located, locate
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
-PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+DOCUMENTS = ("README.md", "LICENSE", "eval.json", "golden.json")
+"""What a published folder has beside weights and record."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def verify(target: str | Path) -> Verification:
     Raises:
         ValueError, OSError: there is nothing to check: no such model, or its weights are nowhere.
     """
-    model = locate(target)
+    try:
+        model = locate(target)
+    except CheckpointError as error:
+        return Verification(str(target), (Check("readable", "failed", str(error)),))
     return Verification(model.entry.stored_name, tuple(verify_source(model)))
 
 
@@ -69,6 +73,8 @@ def verify_source(model: Located) -> Iterator[Check]:
         module = registry.build(entry.arch, entry.config).eval()
         yield Check("builds", "ok", f"{entry.arch}({', '.join(f'{k}={v!r}' for k, v in entry.config.items())})")
     else:
+        if (named := model.weights.stem) != entry.stored_name and named in registry.list_models():
+            yield Check("name", "failed", f"{model.weights} holds {entry.stored_name}")
         actual = file_sha256(model.weights)
         if entry.sha256 is None or not model.known:
             yield Check("sha256", "skipped", f"{actual}; no entry says what it should be")
@@ -94,8 +100,7 @@ def _no_pickle(model: Located) -> Check:
 
 
 def _pickled(path: Path) -> bool:
-    with open(path, "rb") as stream:
-        return path.suffix.lower() in PICKLES or stream.read(4).startswith(PICKLE_STARTS)
+    return path.suffix.lower() in PICKLES or is_pickled(path)
 
 
 def _counted(entry: Entry, module: nn.Module, weights: Path) -> Check:
@@ -133,6 +138,7 @@ def _card(model: Located) -> Check:
     if not model.card.strip():
         missing.append("text of the card")
     if model.folder is not None:
+        missing += [name for name in DOCUMENTS if not (model.folder / name).is_file()]
         missing += _front_matter(model.folder / "README.md", entry)
     return Check("card", "failed" if missing else "ok", f"lacks {', '.join(missing)}" if missing else "")
 
@@ -141,7 +147,7 @@ def _front_matter(path: Path, entry: Entry) -> list[str]:
     from huggingface_hub import ModelCard
 
     if not path.is_file():
-        return ["README.md"]
+        return []
     data = ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
     missing = [f"{key} in the front matter" for key in ("license", "library_name", "pipeline_tag") if not data.get(key)]
     if entry.metrics and not data.get("eval_results"):

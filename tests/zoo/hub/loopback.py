@@ -36,6 +36,8 @@ class Repo:
     """Files by commit."""
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    """Pull requests that are no longer open, as `refs/pr/1`."""
 
     def commit(self, ref: str, files: dict[str, bytes], message: str) -> str:
         content = json.dumps([message, len(self.commits), sorted((k, git_hash(v)) for k, v in files.items())])
@@ -296,6 +298,9 @@ class _Handler(Extras, BaseHTTPRequestHandler):
                 for what, prefix, found in refs
             }
             self.json({**listed, "converts": []})
+            return
+        if verb == "discussions":
+            self.discussions(repo)
             return
         revision = rest[1] if len(rest) > 1 else "main"
         sha = repo.find(revision)

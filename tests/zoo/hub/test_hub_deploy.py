@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import yaml
+from huggingface_hub import snapshot_download
 from loopback import TOKEN, LoopbackHub
 from packaging.requirements import Requirement
 from typer.testing import CliRunner
@@ -116,6 +117,33 @@ def test_pinned_models_are_preloaded(hub: LoopbackHub, registered, tmp_path: Pat
     assert "spaces" in pins and "torch==2.11.0" in pins and "--extra-index-url" not in " ".join(pins)
 
 
+def test_a_space_finds_what_it_preloaded(hub: LoopbackHub, registered, tmp_path: Path) -> None:
+    """It fetches the files at a commit, knows no tag, and is then offline."""
+    publish(NAME, "lab/lista", tag="v1")
+    publish("dncnn.sigma25", "someone/own")
+    registered(NAME, hub="lab/lista@v1")
+    folder = tmp_path / "app"
+    stage(folder, [NAME, "someone/own"])
+    for line in front_matter(folder)["preload_from_hub"]:
+        repo, files, commit = line.split(" ")
+        snapshot_download(repo, revision=commit, allow_patterns=files.split(","), cache_dir=tmp_path / "home" / "hub")
+    code = f"import zoo, space.tabs.zoo as tab; zoo.load({NAME!r}); zoo.load('someone/own')"
+    code += "; print('someone/own' in [row[0] for row in tab.rows('', tab.EVERY)])"
+    environment = os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "NSZ_BACKEND": "reference"}
+    environment.pop("HF_HUB_CACHE", None)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_models_of_other_packages_are_not_deployed(monkeypatch, registered, tmp_path: Path) -> None:
+    from zoo.hub import stage as staging
+
+    monkeypatch.setattr(staging.registry, "provider", lambda arch: "their-models" if arch == "lista" else None)
+    assert "needs the package their-models" in run("deploy", SPACE, "--models", NAME, "--dry-run", code=2).stderr
+    staged = stage(tmp_path)
+    assert NAME not in staged.bundled and "dncnn.sigma25" in staged.bundled
+
+
 def test_deploy_and_again(hub: LoopbackHub) -> None:
     made = json.loads(run("deploy", SPACE, "--hardware", "zero-a10g", "--models", NAME, "--json").stdout)
     repo = hub.repo(SPACE, "space")
@@ -155,7 +183,7 @@ def test_interrupted_and_repeated(hub: LoopbackHub) -> None:
 
 def test_wrong_orders(tmp_path: Path, monkeypatch) -> None:
     assert "ORG/NAME" in run("deploy", "app", "--dry-run", code=2).stderr
-    assert "cpu-basic or zero-a10g" in run("deploy", SPACE, "--hardware", "A 10", "--dry-run", code=2).stderr
+    assert "one of cpu-basic, " in run("deploy", SPACE, "--hardware", "A 10", "--dry-run", code=2).stderr
     assert "unknown model" in run("deploy", SPACE, "--models", "no.such", "--dry-run", code=2).stderr
     from zoo.hub import stage as staging
 

@@ -19,7 +19,7 @@ from zoo import registry
 from zoo.checkpoints import file_sha256, save_checkpoint
 from zoo.cli import app
 from zoo.hub import cache
-from zoo.hub.export import export, sample_input
+from zoo.hub.export import SUFFIXES, export, sample_input
 from zoo.hub.publish import publish
 from zoo.hub.verify import verify
 
@@ -43,13 +43,29 @@ def state(target: Any) -> dict[str, str]:
 # --- pull and cache ---
 
 
-def test_pull_and_cache(hub: LoopbackHub, registered, without_bundle: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def by_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Models whose weights other publishers have; who is asked for them is noted, and nobody is."""
+    from zoo import foreign
+
+    asked: list[str] = []
+
+    def note(entry: zoo.Entry, report: Any = None) -> Path:
+        asked.append(entry.name)
+        return tmp_path / str(entry.file)
+
+    monkeypatch.setattr(foreign, "pull", note)
+    return asked
+
+
+def test_pull_and_cache(hub: LoopbackHub, registered, without_bundle: Path, by_others, tmp_path: Path) -> None:
     weights = registry.ROOT / "weights"
     commit = publish(weights / f"{NAME}.safetensors", REPO).commit
     publish(weights / f"{NAME}.safetensors", "someone/other")
     registered(NAME, hub=f"{REPO}@{commit}")
     assert run("cache").stdout == "" and run("cache", "size").stdout.strip() == "0.0 MB"
-    (one,) = json.loads(run("pull", "--all", "--json").stdout)
+    one, *others = json.loads(run("pull", "--all", "--json").stdout)
+    assert by_others == [other["name"] for other in others] == ["vgg19.imagenet"]
     assert one["source"] == f"{REPO}@{commit}" and file_sha256(one["path"]) == zoo.info(NAME).sha256
     run("pull", "someone/other")
     hub.close()
@@ -83,12 +99,20 @@ def test_cache_leaves_the_models_of_others_alone(hub: LoopbackHub, tmp_path: Pat
     assert theirs.exists() and not (tmp_path / "hf" / "models--lab--lista").exists()
 
 
-def test_pull_asks_nothing_for_what_is_bundled(hub: LoopbackHub) -> None:
+def test_pull_asks_nothing_for_what_is_bundled(hub: LoopbackHub, monkeypatch) -> None:
     assert run("pull", NAME).stdout.split("  ")[1] == "bundled"
+    monkeypatch.setattr(registry, "list_models", lambda: BUNDLED)
     assert "nothing to fetch" in run("pull", "--all").stderr
     assert hub.log == []
     assert "give one of them" in run("pull", code=2).stderr
     assert "give one of them" in run("pull", NAME, "--all", code=2).stderr
+
+
+def test_one_that_cannot_be_pulled_does_not_keep_the_others(hub: LoopbackHub) -> None:
+    publish(NAME, REPO)
+    done = run("pull", "lab/nothing", REPO, "no.such", code=2)
+    assert done.stdout.startswith(REPO) and done.stderr.count("zoo: ") == 2
+    assert "no such repository" in done.stderr and "unknown model 'no.such'" in done.stderr
 
 
 # --- verify ---
@@ -173,10 +197,51 @@ def test_verify_a_file(tmp_path: Path) -> None:
         "golden output": "skipped",
         "card": "skipped",
     }
-    torch.save(own.state_dict(), tmp_path / "own.pt")
-    assert "safetensors" in run("verify", str(tmp_path / "own.pt"), code=2).stderr
+    shutil.copy(path, tmp_path / f"{NAME}.safetensors")
+    assert state(tmp_path / f"{NAME}.safetensors")["name"] == "failed", "it goes by another model's name"
     assert "unknown model" in run("verify", "no.such", code=2).stderr
     assert "no such file" in run("verify", "no.safetensors", code=2).stderr
+
+
+def test_verify_unreadable_files(tmp_path: Path) -> None:
+    """Each is told, and the others are looked at all the same."""
+    content = (registry.ROOT / "weights" / f"{NAME}.safetensors").read_bytes()
+    files = {
+        "cut.safetensors": content[:-100],
+        "flipped.safetensors": content[:-1] + bytes([content[-1] ^ 1]),
+        "empty.safetensors": b"",
+        "huge-header.safetensors": b"\xff" * 8 + content[8:],
+    }
+    for name, spoilt in files.items():
+        (tmp_path / name).write_bytes(spoilt)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "pickled.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "own.pt")
+    every = sorted(str(path) for path in tmp_path.iterdir())
+    report = json.loads(run("verify", *every, NAME, "--json", code=1).stdout)
+    assert [one["good"] for one in report] == [False] * len(every) + [True]
+    told = {Path(one["name"]).name: one["checks"][0]["detail"] for one in report[:-1]}
+    assert "can run code" in told["pickled.safetensors"] and "can run code" in told["own.pt"]
+    assert "altered or damaged" in told["flipped.safetensors"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite(value: float, tmp_path: Path, monkeypatch) -> None:
+    own = zoo.load(NAME)
+    own.state_dict()["couple.0"].view(-1)[0] = value
+    monkeypatch.setattr(torch, "isfinite", lambda tensor: torch.ones(1, dtype=torch.bool))  # a careless writer
+    save_checkpoint(tmp_path / "own.safetensors", own, name="lista.own", config=zoo.info(NAME).config)
+    monkeypatch.undo()
+    (check,) = [one for one in verify(tmp_path / "own.safetensors").checks if one.state == "failed"]
+    assert check.what == "strict load" and "NaN or infinite" in check.detail
+
+
+def test_verify_misses_the_documents(folder: Path) -> None:
+    for name in ("LICENSE", "eval.json", "README.md"):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        (check,) = [one for one in verify(folder).checks if one.state == "failed"]
+        assert check.what == "card" and name in check.detail
+        (folder / name).write_bytes(content)
 
 
 # --- export ---
@@ -206,7 +271,7 @@ def test_export_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(missing("onnx", "onnxscript", "onnxruntime"), reason="the extra export is not installed")
-@pytest.mark.parametrize("name", ["vgg19_half.tiny_imagenet"])
+@pytest.mark.parametrize("name", BUNDLED)
 def test_export_onnx(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
@@ -226,14 +291,30 @@ def test_export_onnx(name: str, tmp_path: Path) -> None:
 
 def test_export_says_what_it_cannot_do(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "iterates until" in run("export", "tv2d", "--format", "onnx", code=2).stderr
-    assert "no weights" in run("export", "tv2d", "--format", "safetensors", code=2).stderr
+    for name in ("tv2d", "dip.small", "gatys"):
+        assert "a fixed computation" in run("export", name, "--format", "onnx", code=2).stderr
+        assert "tensors only" in run("export", name, "--format", "safetensors", code=2).stderr
     assert "one of safetensors, onnx" in run("export", NAME, "--format", "pickle", code=2).stderr
     assert "ends in .pt2" in run("export", NAME, "--format", "torch-export", "-o", "x.pt", code=2).stderr
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else found(name))
     assert "neural-solver-zoo[export]" in run("export", NAME, "--format", "onnx", code=2).stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["safetensors", "torch-export", "onnx"])
+def test_export_onto_a_full_disk(format: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="limits of a process are not known to this system")
+    if format == "onnx" and missing("onnx", "onnxscript"):
+        pytest.skip("the extra export is not installed")
+    path = tmp_path / f"x{SUFFIXES[format]}"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        text = run("export", NAME, "--format", format, "-o", str(path), code=2).stderr
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in text and list(tmp_path.iterdir()) == []
 
 
 def test_an_export_that_differs_is_not_kept(tmp_path: Path, monkeypatch) -> None:

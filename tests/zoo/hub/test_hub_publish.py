@@ -146,6 +146,7 @@ def test_tags_do_not_move(hub: LoopbackHub) -> None:
     with pytest.raises(HubError, match=r"v1 of lab/lista is at \w{8} already"):
         publish(NAME, REPO, tag="v1")
     assert hub.repo(REPO).tags == {"v1": first.commit}
+    assert set(hub.repo(REPO).files) == {"a.txt"}, "it is told before anything is sent"
 
 
 def test_pull_request(hub: LoopbackHub) -> None:
@@ -155,7 +156,25 @@ def test_pull_request(hub: LoopbackHub) -> None:
     assert made.pull_request == f"{hub.url}/{REPO}/discussions/1"
     assert set(hub.repo(REPO).files) == {"a.txt"}, "nothing changes before it is merged"
     assert publish(NAME, REPO, pull_request=True).pull_request == made.pull_request, "no second one of the same"
+    assert "proposed" in run("publish", NAME, "--repo", REPO, "--pr").stdout
     assert set(hub.repo(REPO).commits[hub.repo(REPO).refs["refs/pr/1"]]) == FILES | {"a.txt"}
+
+
+def test_a_closed_pull_request_is_not_taken_for_an_open_one(hub: LoopbackHub) -> None:
+    publish(NAME, REPO)
+    hub.repo(REPO).commit("main", {"a.txt": b"a"}, "emptied")
+    publish(NAME, REPO, pull_request=True)
+    hub.repo(REPO).closed.add("refs/pr/1")
+    assert publish(NAME, REPO, pull_request=True).pull_request == f"{hub.url}/{REPO}/discussions/2"
+
+
+def test_a_hub_without_xet(hub: LoopbackHub, monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    with pytest.raises(HubError, match=r"no Xet storage; set HF_HUB_DISABLE_XET=1"):
+        publish(NAME, REPO)
 
 
 def test_pickles_beside_it_are_refused(hub: LoopbackHub) -> None:
@@ -182,6 +201,8 @@ def test_dry_run_needs_no_network(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["tv2d.isotropic", "--repo", REPO], "it is a solver"),
+        (["vgg19.imagenet", "--repo", REPO], "published by others"),
+        (["./no-such", "--repo", REPO], "no such file or folder"),
         ([NAME, "--repo", "lista"], "ORG/NAME"),
         ([NAME, "--repo", f"{REPO}@v1"], "--tag names the commit"),
         ([NAME, "--repo", REPO, "--tag", "v1", "--pr"], "give one of them"),

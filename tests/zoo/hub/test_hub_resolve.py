@@ -143,8 +143,34 @@ def test_a_file_spoilt_in_the_cache_is_refused(published: str) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.resolve().write_bytes(content)
-    with pytest.raises(CheckpointError, match="wrong sha256"):
+    with pytest.raises(CheckpointError, match=f"(?s)wrong sha256.*run: zoo pull {REPO}"):
         zoo.load(REPO)
+    pull(REPO)
+    same_output(REPO)
+
+
+def test_a_spoilt_file_that_repositories_share(published: str, tmp_path: Path) -> None:
+    """The Hub's client may keep one copy for several repositories, behind two links."""
+    path = pull(REPO).path
+    assert path is not None
+    blob = path.parent / os.readlink(path)
+    shared = tmp_path / "hf" / "blobs" / "shared"
+    shared.parent.mkdir()
+    os.replace(blob, shared)
+    blob.symlink_to(os.path.relpath(shared, blob.parent))
+    same_output(REPO)
+    shared.write_bytes(b"spoilt")
+    pull(REPO)
+    same_output(REPO)
+
+
+def test_a_spoilt_bundled_file(monkeypatch, tmp_path: Path) -> None:
+    content = (registry.ROOT / "weights" / f"{NAME}.safetensors").read_bytes()
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    for spoilt in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), b""):
+        (tmp_path / f"{NAME}.safetensors").write_bytes(spoilt)
+        with pytest.raises(CheckpointError, match=r"(?s)wrong sha256.*--force-reinstall --no-deps neural-solver-zoo"):
+            zoo.load(NAME)
 
 
 def test_a_cut_download_goes_on(published: str, hub: LoopbackHub) -> None:
