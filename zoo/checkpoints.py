@@ -55,7 +55,9 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def is_pickled(path: str | os.PathLike[str]) -> bool:
     """Whether a file is pickled, by what it begins with and not by its name."""
     with open(path, "rb") as stream:
-        return stream.read(4).startswith(PICKLE_STARTS)
+        start = stream.read(9)
+    # a header of safetensors may well be 0x0280 bytes long; JSON follows its length
+    return start.startswith(PICKLE_STARTS) and start[8:] != b"{"
 
 
 def _digest(metadata: Mapping[str, str], tensors: Mapping[str, torch.Tensor]) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import nn
 
 import zoo
 from zoo import checkpoints, loading, registry
-from zoo.checkpoints import file_sha256, load_checkpoint, read_checkpoint, save_checkpoint
+from zoo.checkpoints import file_sha256, is_pickled, load_checkpoint, read_checkpoint, save_checkpoint
 from zoo.errors import CheckpointError, WeightsNotFoundError
 
 CONFIG = {"width": 4, "sizes": [1, 2]}
@@ -297,3 +298,15 @@ def test_a_solver_takes_no_weights(saved):
         zoo.load("tv2d.isotropic", weights=saved[0])
     with pytest.raises(ValueError, match="no weights"):
         loading.find_weights(zoo.info("tv2d"))
+
+
+def test_headers_of_any_length_are_no_pickles(tmp_path: Path) -> None:
+    """Files of safetensors begin with the length of the header, and 0x280 to 0x580 look like the start of a pickle."""
+    for length in (0x280, 0x380, 0x480, 0x580):
+        path = tmp_path / f"{length}.safetensors"
+        bare = len(save({"x": torch.zeros(1)}, {"note": ""})) - 12
+        path.write_bytes(save({"x": torch.zeros(1)}, {"note": "n" * (length - bare)}))
+        assert path.read_bytes()[:2] == length.to_bytes(2, "little")
+        assert not is_pickled(path)
+    torch.save({"x": torch.zeros(1)}, tmp_path / "pickled.safetensors")
+    assert is_pickled(tmp_path / "pickled.safetensors")
