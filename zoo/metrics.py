@@ -62,3 +62,37 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
     result = structural_similarity_index_measure(first.float(), second.float(), data_range=255.0, reduction="none")
     assert isinstance(result, Tensor)
     return torch.atleast_1d(result).double()
+
+
+def edges(image: Tensor) -> Tensor:
+    """Strength of the edges: the length of Sobel's gradient of the luminance.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B, 1, H, W); 1 at a step from black to white along an axis. The border is repeated.
+    """
+    grey = (image * image.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    across = image.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
+    kernels = torch.stack((across, across.T))[:, None]
+    wide = torch.nn.functional.pad(grey, (1, 1, 1, 1), mode="replicate")
+    return torch.nn.functional.conv2d(wide, kernels).square().sum(1, keepdim=True).sqrt()
+
+
+def edge_ssim(image: Tensor, reference: Tensor) -> Tensor:
+    """Structural similarity of the `edges` of two pictures: whether lines are where they were, whatever the colours.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1], H and W at least 11.
+        reference: The same shape.
+
+    Returns:
+        (B,), float64, at most 1.
+
+    Raises:
+        ValueError: as `ssim`.
+    """
+    if image.shape != reference.shape or image.ndim != 4 or image.shape[1] != 3:
+        raise ValueError(f"image, reference: (B, 3, H, W), got {tuple(image.shape)} and {tuple(reference.shape)}")
+    return ssim(edges(image.float()), edges(reference.float()))

@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .export import export
 from .mirror import mirror
 from .output import Json, emit, table, user_errors
+from .photo import photo
 from .publish import publish
 from .pull import pull
 from .restore import interpolate, restore, sample
@@ -20,6 +21,7 @@ from .stylize import stylize
 from .superres import superres
 from .train import train
 from .verify import verify
+from .video import video
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +46,8 @@ def _version(value: bool) -> None:
 app.command()(train)
 app.command()(evaluate)
 app.command()(stylize)
+app.command()(photo)
+app.command()(video)
 app.command()(restore)
 app.command()(superres)
 app.command()(sample)

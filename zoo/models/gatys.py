@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import register_arch
-from ..style.gatys import GatysStep, gatys_steps
+from ..style.gatys import GatysStep, Penalty, gatys_steps
 from ..style.loss import Grams, style_targets
+from ..style.regional import Area
 from .vgg import VGGEncoder
 
 
@@ -43,23 +44,26 @@ class Gatys(nn.Module):
     def iterate(
         self,
         content: Tensor,
-        grams: Grams,
+        grams: Grams | Sequence[Area],
         betas: Sequence[float] | None = None,
         iterations: int | None = None,
         encoder: VGGEncoder | None = None,
+        start: Tensor | None = None,
+        penalty: Penalty | None = None,
     ) -> Iterator[GatysStep]:
         """The states of the optimisation, as `zoo.style.gatys.gatys_steps`.
 
         Args:
             content: (1, 3, H, W) in [0, 1], sides of at least 16 pixels.
-            grams: Gram matrices of the style by the same encoder.
+            grams: Gram matrices of the style by the same encoder, or a style for each area.
             betas: β_l ≥ 0 of the five levels; None: 1. All times one number weighs the style against the content.
             iterations: None: the module's own.
             encoder: The encoder itself; None: loaded.
+            start, penalty: as in `gatys_steps`.
         """
         encoder = self.perceptual(content) if encoder is None else encoder
         count = self.iterations if iterations is None else iterations
-        return gatys_steps(encoder, content, grams, iterations=count, betas=betas)
+        return gatys_steps(encoder, content, grams, iterations=count, betas=betas, start=start, penalty=penalty)
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         """The content (1, 3, H, W) in the style of a picture (1, 3, h, w), both in [0, 1]; the result as well."""

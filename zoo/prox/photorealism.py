@@ -45,3 +45,14 @@ class Photorealism(Prox):
         """Filter x (B, C, H, W)."""
         self.bands = check_fits("the guide", self.bands, x)
         return cuda_src.matting_solve(self.bands, x, self.lam, method=self.solver, tol=self.tol)
+
+    def penalty(self, x: Tensor) -> Tensor:
+        """lam Σ_c x_cᵀ L x_c over the number of values of x (B, C, H, W), as a term of a loss (Luan et al. 2017).
+
+        A mean, as other terms are, so that lam means the same for any size. Differentiable once.
+        """
+        self.bands = check_fits("the guide", self.bands, x)
+        product = cuda_src.matting_apply(self.bands, x.detach())
+        # xᵀ L x, whose gradient 2 L x needs no second product
+        total = (2 * x * product - x.detach() * product).sum()
+        return self.lam * total / x.numel()

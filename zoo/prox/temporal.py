@@ -36,3 +36,8 @@ class TemporalConsistency(Prox):
         self.warped, self.mask = check_fits("warped", self.warped, x), check_fits("mask", self.mask, x)
         weight = 2 * self.lam * self.mask.to(x.dtype).square()
         return (x + weight * self.warped.to(x.dtype)) / (1 + weight)
+
+    def penalty(self, x: Tensor) -> Tensor:
+        """lam ‖M ⊙ (x − w)‖² over the number of values of x (B, 3, H, W), as a term of a loss (Ruder et al. 2016)."""
+        warped, mask = check_fits("warped", self.warped, x), check_fits("mask", self.mask, x)
+        return self.lam * (mask.to(x.dtype) * (x - warped.to(x.dtype))).square().sum() / x.numel()

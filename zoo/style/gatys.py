@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,10 @@ from torch.nn import functional as F
 
 from ..models.vgg import VGGEncoder
 from .loss import CONTENT_WEIGHT, TV_WEIGHT, Grams, Terms, content_target, loss_terms
+from .regional import Area, regional_terms
+
+Penalty = Callable[[Tensor], Tensor]
+"""A picture (1, 3, H, W), not clipped, to one number that is added to the loss; differentiable."""
 
 # the first step changes pixels by this much on average: it has no curvature to go by
 FIRST_STEP = 0.01
@@ -34,20 +38,21 @@ class GatysStep:
     evaluations: int
     """Times that loss and gradient were computed."""
     terms: Terms
-    """The loss of `image` in parts."""
+    """The loss of `image` in parts, without the penalty."""
     done: bool
 
 
 def gatys_steps(
     encoder: VGGEncoder,
     content: Tensor,
-    grams: Grams,
+    grams: Grams | Sequence[Area],
     *,
     iterations: int = 100,
     betas: Tensor | Sequence[float] | None = None,
     content_weight: float = CONTENT_WEIGHT,
     tv_weight: float = TV_WEIGHT,
     start: Tensor | None = None,
+    penalty: Penalty | None = None,
 ) -> Iterator[GatysStep]:
     """Minimise `zoo.style.loss.total_loss` over the pixels of one picture, an iteration of L-BFGS at a time.
 
@@ -58,10 +63,11 @@ def gatys_steps(
     Args:
         encoder: Perceptual encoder, in float32.
         content: (1, 3, H, W) in [0, 1], sides of at least 16 pixels.
-        grams: `style_targets` of one style, from the same encoder.
+        grams: `style_targets` of one style, from the same encoder; or a style for each area, see `zoo.style.regional`.
         iterations: At most so many; fewer where fresh starts do not help any more.
         betas, content_weight, tv_weight: as in `total_loss`.
         start: Where to start; None: at the content picture.
+        penalty: What else is to be small, such as `zoo.prox.Photorealism.penalty`.
 
     Yields:
         `GatysStep`, first the start itself, then one for each iteration; the last has `done`.
@@ -75,43 +81,50 @@ def gatys_steps(
         raise ValueError(f"start: must have the shape of content, {tuple(content.shape)}, got {tuple(start.shape)}")
     if iterations < 0:
         raise ValueError(f"iterations: at least 0, got {iterations}")
-    return _steps(encoder, content, grams, iterations, betas, content_weight, tv_weight, start)
+    return _steps(encoder, content, grams, iterations, betas, content_weight, tv_weight, start, penalty)
 
 
 def _steps(
     encoder: VGGEncoder,
     content: Tensor,
-    grams: Grams,
+    grams: Grams | Sequence[Area],
     iterations: int,
     betas: Tensor | Sequence[float] | None,
     content_weight: float,
     tv_weight: float,
     start: Tensor | None,
+    penalty: Penalty | None,
 ) -> Iterator[GatysStep]:
     with torch.no_grad():
         target = content_target(encoder, content)
     best = (content if start is None else start).detach().clone(memory_format=torch.contiguous_format).clamp(0, 1)
     pyramid = _Pyramid(best)
     evaluations = 0
-    seen: tuple[Tensor, Terms, float, list[Tensor]] | None = None
+    seen: tuple[Tensor, Terms, float, float, list[Tensor]] | None = None
 
-    def evaluate() -> tuple[Tensor, Terms, float, list[Tensor]]:
+    def loss(x: Tensor) -> Terms:
+        if isinstance(grams, Mapping):
+            return loss_terms(encoder, x, grams, target, betas, content_weight, tv_weight)
+        return regional_terms(encoder, x, grams, target, betas, content_weight, tv_weight)
+
+    def evaluate() -> tuple[Tensor, Terms, float, float, list[Tensor]]:
         # what an iteration ends with, the next one asks for again
         nonlocal evaluations, seen
         with torch.enable_grad():
             x = pyramid.image()
             if seen is None or not torch.equal(seen[0], x):
                 evaluations += 1
-                terms = loss_terms(encoder, x, grams, target, betas, content_weight, tv_weight)
-                value = terms.total.sum() + OUTSIDE * (x - x.clamp(0, 1)).square().mean()
+                terms = loss(x)
+                goal = terms.total.sum() + (penalty(x) if penalty is not None else 0.0)
+                value = goal + OUTSIDE * (x - x.clamp(0, 1)).square().mean()
                 # times the number of values, because L-BFGS' thresholds are absolute, for gradients of about 1
                 slopes = torch.autograd.grad(value * x.numel(), pyramid.levels)
                 plain = Terms(terms.style.detach(), terms.content.detach(), terms.tv.detach())
-                seen = (x.detach(), plain, float(value.detach()), list(slopes))
+                seen = (x.detach(), plain, float(goal.detach()), float(value.detach()), list(slopes))
         return seen
 
     def closure() -> Tensor:
-        _, _, value, slopes = evaluate()
+        *_, value, slopes = evaluate()
         for level, slope in zip(pyramid.levels, slopes, strict=True):
             level.grad = slope.clone()
         return torch.tensor(value * best.numel())
@@ -119,18 +132,18 @@ def _steps(
     def state(iteration: int, done: bool) -> GatysStep:
         return GatysStep(best.clone(), iteration, evaluations, best_terms, done)
 
-    best_terms = evaluate()[1]
-    lowest = float(best_terms.total)  # of the loss and the distance to [0, 1] together
+    _, best_terms, reached, *_ = evaluate()
+    lowest = reached  # of the loss, the penalty and the distance to [0, 1] together
     yield state(0, iterations == 0)
     optimiser, fresh = _optimiser(pyramid), True
     for iteration in range(1, iterations + 1):
         optimiser.param_groups[0]["lr"] = FIRST_STEP * best.numel() if fresh else 1.0
         optimiser.step(closure)
-        x, now, value, _ = evaluate()
+        x, now, goal, value, _ = evaluate()
         better = math.isfinite(value) and value < lowest * (1 - STUCK)
         lowest = value if better else lowest
-        if better and float(now.total) < float(best_terms.total):
-            best, best_terms = x.clamp(0, 1), now
+        if better and goal < reached:
+            best, best_terms, reached = x.clamp(0, 1), now, goal
         done = iteration == iterations or (fresh and not better)
         yield state(iteration, done)
         if done:
@@ -139,7 +152,7 @@ def _steps(
         if fresh:
             pyramid = _Pyramid(best)
             optimiser = _optimiser(pyramid)
-            lowest = float(best_terms.total)
+            lowest = reached
 
 
 class _Pyramid:

@@ -14,8 +14,10 @@ from ..loading import load
 from ..models.flexible_solver import FlexibleSolver, Style
 from ..models.gatys import Gatys
 from ..models.stylizer import Stylizer
-from ..models.vgg import CONTENT_LAYER, VGGEncoder
+from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
+from ..style.gatys import Penalty
 from ..style.loss import Grams, Terms, loss_terms
+from ..style.regional import Area, regional_terms
 from .grams import mixed
 from .regions import Region, composed
 
@@ -42,6 +44,12 @@ class Job:
     steps: int | None
     prox: Prox | None
     encoder: VGGEncoder | None
+    joint: bool = False
+    """Whether the regions make one loss (`zoo.style.regional`), and not a picture each."""
+    start: Tensor | None = None
+    """Where a joint optimisation begins; None: at the content."""
+    penalty: Penalty | None = None
+    """Added to the loss of a joint optimisation."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def states(module: nn.Module, job: Job) -> Iterator[State]:
     if which == "solver":
         return _solver(cast(FlexibleSolver, module), job)
     if which == "optimisation":
-        return _optimisation(cast(Gatys, module), job)
+        return (_joint if job.joint else _optimisation)(cast(Gatys, module), job)
     return _one_pass(cast(Stylizer, module), job)
 
 
@@ -180,6 +188,18 @@ def _optimisation(gatys: Gatys, job: Job) -> Iterator[State]:
         finished.append((mask, step.image))
 
 
+def _joint(gatys: Gatys, job: Job) -> Iterator[State]:
+    """All regions in one loss."""
+    count = job.steps or gatys.iterations
+    betas = [beta * job.intensity for beta in job.betas]
+    goal = _areas(job) or _target(job, job.regions[0])
+    for step in gatys.iterate(job.content, goal, betas, count, job.encoder, job.start, job.penalty):
+        terms = None
+        if job.intensity > 0:
+            terms = Terms(step.terms.style / job.intensity, step.terms.content, step.terms.tv)
+        yield State(step.image, step.iteration, 1.0 if step.done else step.iteration / count, terms, step.done)
+
+
 @torch.no_grad()
 def _one_pass(module: Stylizer, job: Job) -> Iterator[State]:
     """Each region by itself, put together, then the proximal operator once."""
@@ -197,18 +217,36 @@ def _one_pass(module: Stylizer, job: Job) -> Iterator[State]:
 
 @torch.no_grad()
 def measured(job: Job, result: Tensor) -> tuple[Terms, Terms] | None:
-    """L_TV of the content as it is and of a result; None for several regions, or a picture that is too large."""
-    if len(job.regions) != 1 or job.regions[0].mask is not None or job.encoder is None:
+    """L_TV of the content as it is and of a result.
+
+    None for several regions, unless they make one loss, and for a picture that is too large.
+    """
+    plain = len(job.regions) == 1 and job.regions[0].mask is None
+    if not (plain or (job.joint and job.regions)) or job.encoder is None:
         return None
     if result.shape[-2:].numel() > MEASURED_PIXELS:
         return None
-    grams = _target(job, job.regions[0])
-    known = job.encoder(job.content, {*grams, CONTENT_LAYER})
+    areas = _areas(job)
+    known = job.encoder(job.content, {*STYLE_LAYERS, CONTENT_LAYER})
     # the content goes through the encoder once: as the target, and to be measured itself
     again = cast(VGGEncoder, lambda *_: known)
+    if areas:
+        before = regional_terms(again, job.content, areas, known[CONTENT_LAYER], job.betas)
+        return before, regional_terms(job.encoder, result, areas, known[CONTENT_LAYER], job.betas)
+    grams = _target(job, job.regions[0])
     before = loss_terms(again, job.content, grams, known[CONTENT_LAYER], job.betas)
-    after = loss_terms(job.encoder, result, grams, known[CONTENT_LAYER], job.betas)
-    return before, after
+    return before, loss_terms(job.encoder, result, grams, known[CONTENT_LAYER], job.betas)
+
+
+def _areas(job: Job) -> list[Area]:
+    """The regions with their styles; none where one style is everywhere."""
+    if len(job.regions) == 1 and job.regions[0].mask is None:
+        return []
+    everywhere = torch.ones_like(job.content[:, :1])
+    return [
+        Area(_target(job, region), everywhere if region.mask is None else region.mask.to(job.content))
+        for region in job.regions
+    ]
 
 
 def _target(job: Job, region: Region) -> dict[str, Tensor]:

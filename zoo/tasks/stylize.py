@@ -308,8 +308,8 @@ class _Plan:
                     base,
                     iterations=state.iteration,
                     seconds=seconds,
-                    loss_before=_loss(before),
-                    loss=_loss(after),
+                    loss_before=as_loss(before),
+                    loss=as_loss(after),
                 )
                 done = state.done and index == count - 1
                 progress = 1.0 if done else (index + state.progress) / count
@@ -351,7 +351,8 @@ def _listed(styles: Any) -> list[Any]:
     return [styles] if single else list(styles)
 
 
-def _loss(terms: Terms | None) -> StylizeLoss | None:
+def as_loss(terms: Terms | None) -> StylizeLoss | None:
+    """The loss as numbers; None for none, or one that is not finite."""
     if terms is None:
         return None
     total = float(terms.total)

@@ -172,3 +172,17 @@ def test_errors_name_the_argument(call, words):
         Photorealism(torch.zeros(1, 3, 6, 6, dtype=torch.uint8))
     with pytest.raises(TypeError, match="proxes"):
         Compose([3])
+
+
+def test_penalties_are_the_regularisers_as_means():
+    guide, x, warped = random(1, 3, 7, 9), random(1, 3, 7, 9, seed=1).requires_grad_(), random(1, 3, 7, 9, seed=2)
+    mask = random(1, 1, 7, 9, seed=3)
+    bands = cuda_src.matting_laplacian(guide)
+    for term, expected in (
+        (Photorealism(guide, 5.0).penalty, lambda y: 5.0 * (y * cuda_src.matting_apply(bands, y)).sum() / y.numel()),
+        (TemporalConsistency(warped, mask, 0.4).penalty, lambda y: 0.4 * (mask * (y - warped)).square().mean()),
+    ):
+        found, wanted = term(x), expected(x)
+        torch.testing.assert_close(found, wanted)
+        ours, theirs = (torch.autograd.grad(value, x)[0] for value in (found, wanted))
+        torch.testing.assert_close(ours, theirs)
