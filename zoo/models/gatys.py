@@ -51,7 +51,7 @@ class Gatys(nn.Module):
         start: Tensor | None = None,
         penalty: Penalty | None = None,
     ) -> Iterator[GatysStep]:
-        """The states of the optimisation, as `zoo.style.gatys.gatys_steps`.
+        """The states of the optimisation, as `zoo.style.gatys.gatys_steps`, in bfloat16 where the device has it.
 
         Args:
             content: (1, 3, H, W) in [0, 1], sides of at least 16 pixels.
@@ -63,7 +63,9 @@ class Gatys(nn.Module):
         """
         encoder = self.perceptual(content) if encoder is None else encoder
         count = self.iterations if iterations is None else iterations
-        return gatys_steps(encoder, content, grams, iterations=count, betas=betas, start=start, penalty=penalty)
+        return gatys_steps(
+            encoder, content, grams, iterations=count, betas=betas, start=start, penalty=penalty, half=True
+        )
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
         """The content (1, 3, H, W) in the style of a picture (1, 3, h, w), both in [0, 1]; the result as well."""

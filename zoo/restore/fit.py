@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..models.dip import DIP
 from ..models.latent import LatentModel
+from ..precision import fast
 
 Energy = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) to what is minimised for each, (B,)."""
@@ -89,8 +90,8 @@ def fit_latents(
 ) -> Iterator[_LatentFit]:
     """Fit the latents of a batch of images, each independently of the others.
 
-    The step size falls along half a cosine. On a CPU the generator runs in bfloat16 while it is fitted; what is kept is
-    rendered in float32. The model must be in eval mode, and `frozen` makes it faster.
+    The step size falls along half a cosine. Where the device has bfloat16, the generator runs in it while it is fitted;
+    what is kept is rendered in float32. The model must be in eval mode, and `frozen` makes it faster.
 
     Args:
         model: The prior.
@@ -134,7 +135,7 @@ def fit_latents(
     while fit.step == 0 or spent(fit.step) < 1:
         share = min(1.0, spent(fit.step))
         optimiser.param_groups[0]["lr"] = rate * (WARM_END + (1 - WARM_END) * (1 + math.cos(math.pi * share)) / 2)
-        with torch.autocast(variables.device.type, torch.bfloat16):
+        with fast(variables.device):
             images = render(variables)
         energies = energy(images.float())
         fit.note(variables, energies)
@@ -194,7 +195,7 @@ def fit_dip(
     fit = _DeepFit()
     while fit.step == 0 or spent(fit.step) < 1:
         jitter = model.jitter * torch.randn(noise.shape, generator=generator)
-        with torch.autocast(noise.device.type, torch.bfloat16):
+        with fast(noise.device):
             image = net(noise + jitter.to(noise))
         value = energy(image.float())
         optimiser.zero_grad(set_to_none=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..models.vgg import VGGEncoder
+from ..precision import fast
 from .loss import CONTENT_WEIGHT, TV_WEIGHT, Grams, Terms, content_target, loss_terms
 from .regional import Area, regional_terms
 
@@ -53,6 +54,7 @@ def gatys_steps(
     tv_weight: float = TV_WEIGHT,
     start: Tensor | None = None,
     penalty: Penalty | None = None,
+    half: bool = False,
 ) -> Iterator[GatysStep]:
     """Minimise `zoo.style.loss.total_loss` over the pixels of one picture, an iteration of L-BFGS at a time.
 
@@ -68,6 +70,8 @@ def gatys_steps(
         betas, content_weight, tv_weight: as in `total_loss`.
         start: Where to start; None: at the content picture.
         penalty: What else is to be small, such as `zoo.prox.Photorealism.penalty`.
+        half: Whether the encoder may run in bfloat16, where the device has it. The loss falls as fast and as far, and
+            what is yielded of it is exact to about 1 %.
 
     Yields:
         `GatysStep`, first the start itself, then one for each iteration; the last has `done`.
@@ -81,7 +85,7 @@ def gatys_steps(
         raise ValueError(f"start: must have the shape of content, {tuple(content.shape)}, got {tuple(start.shape)}")
     if iterations < 0:
         raise ValueError(f"iterations: at least 0, got {iterations}")
-    return _steps(encoder, content, grams, iterations, betas, content_weight, tv_weight, start, penalty)
+    return _steps(encoder, content, grams, iterations, betas, content_weight, tv_weight, start, penalty, half)
 
 
 def _steps(
@@ -94,8 +98,9 @@ def _steps(
     tv_weight: float,
     start: Tensor | None,
     penalty: Penalty | None,
+    half: bool,
 ) -> Iterator[GatysStep]:
-    with torch.no_grad():
+    with torch.no_grad(), fast(content.device, half):
         target = content_target(encoder, content)
     best = (content if start is None else start).detach().clone(memory_format=torch.contiguous_format).clamp(0, 1)
     pyramid = _Pyramid(best)
@@ -114,7 +119,8 @@ def _steps(
             x = pyramid.image()
             if seen is None or not torch.equal(seen[0], x):
                 evaluations += 1
-                terms = loss(x)
+                with fast(x.device, half):
+                    terms = loss(x)
                 goal = terms.total.sum() + (penalty(x) if penalty is not None else 0.0)
                 value = goal + OUTSIDE * (x - x.clamp(0, 1)).square().mean()
                 # times the number of values, because L-BFGS' thresholds are absolute, for gradients of about 1

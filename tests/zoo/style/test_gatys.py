@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import zoo
+from zoo import precision
 from zoo.gallery import paint
 from zoo.images import to_picture
 from zoo.models.vgg import VGGEncoder
@@ -103,3 +104,23 @@ def test_refusals(encoder: VGGEncoder, pair: tuple[Tensor, Tensor]) -> None:
         gatys_steps(encoder, content, grams, start=style[..., :20])
     with pytest.raises(ValueError, match="iterations"):
         gatys_steps(encoder, content, grams, iterations=-1)
+
+
+def test_bfloat16_falls_as_far(
+    encoder: VGGEncoder, pair: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, style = pair
+    grams = style_targets(encoder, style)
+    target = content_target(encoder, content)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    reached = []
+    for half in (False, True):
+        *_, last = gatys_steps(encoder, content, grams, iterations=15, half=half)
+        reached.append(float(total_loss(encoder, last.image, grams, target)))
+        assert float(last.terms.total) == pytest.approx(reached[-1], rel=0.02)
+        assert last.image.dtype == torch.float32
+    assert reached[1] < 1.2 * reached[0]
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
+    *_, plain = gatys_steps(encoder, content, grams, iterations=5)
+    *_, asked = gatys_steps(encoder, content, grams, iterations=5, half=True)
+    assert torch.equal(plain.image, asked.image), "where there is none, nothing changes"

@@ -1,0 +1,25 @@
+"""Half precision where the processor computes in it, and not where it would only be imitated."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+
+@lru_cache(maxsize=8)
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions in bfloat16 are faster than in float32: on GPUs, and CPUs with instructions for it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
+
+
+def fast(device: torch.device, wanted: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """Autocast to bfloat16 where that is `wanted` and the device has it; else nothing."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and has_bfloat16(device))
