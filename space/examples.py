@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,26 +30,42 @@ PACKAGED = (
     ("Moon", "moon.png"),
     ("Deep field", "hubble_deep_field.jpg"),
 )
+TEXTURES = (("Brick", "brick.png"), ("Grass", "grass.png"), ("Gravel", "gravel.png"))
+"""Grey, 512 pixels."""
 
 
 @cache
 def examples() -> tuple[Example, ...]:
     """The examples that are there: a scikit-image without its pictures leaves the drawn one."""
-    # find_spec reads no code: importing scikit-image would cost the first paint half a second
-    spec = importlib.util.find_spec("skimage")
-    folder = Path(spec.origin).parent / "data" if spec is not None and spec.origin is not None else None
-    packaged = [Example(label, folder / name) for label, name in PACKAGED] if folder is not None else []
-    found = [example for example in packaged if example.path.exists()]
+    found = _packaged(PACKAGED)
     found.insert(min(1, len(found)), Example("Paper cut", drawn()))
     return tuple(found)
 
 
+@cache
+def textures() -> tuple[Example, ...]:
+    """Textures: those of scikit-image that are there, and a basket in colour that is drawn here."""
+    return (*_packaged(TEXTURES), Example("Basket", _written("basket.png", basket)))
+
+
 def drawn() -> Path:
     """Writes the picture of flat shapes, piecewise constant as total variation likes it, and returns its path."""
-    path = Path(get_upload_folder()) / "examples" / "paper-cut.png"
+    return _written("paper-cut.png", paper_cut)
+
+
+def _packaged(pictures: tuple[tuple[str, str], ...]) -> list[Example]:
+    # find_spec reads no code: importing scikit-image would cost the first paint half a second
+    spec = importlib.util.find_spec("skimage")
+    folder = Path(spec.origin).parent / "data" if spec is not None and spec.origin is not None else None
+    found = [Example(label, folder / name) for label, name in pictures] if folder is not None else []
+    return [example for example in found if example.path.exists()]
+
+
+def _written(name: str, draw: Callable[[], Image.Image]) -> Path:
+    path = Path(get_upload_folder()) / "examples" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        paper_cut().save(path)
+        draw().save(path)
     return path
 
 
@@ -81,3 +99,32 @@ def paper_cut(size: int = 384) -> Image.Image:
         outer = (0.73 + 0.26 * math.cos(angle), 0.23 + 0.26 * math.sin(angle))
         draw.line(points((x, y), outer), fill="#d9a441", width=18)
     return canvas.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def basket(size: int = 384, cell: int = 24) -> Image.Image:
+    """A basket weave, its strands lying across and upright in turn, each of another brown.
+
+    Args:
+        size: Height and width in pixels.
+        cell: Of a bundle of strands, pixels.
+
+    Returns:
+        An RGB picture.
+    """
+    draws = random.Random(0)
+    canvas = Image.new("RGB", (size, size), "#3b2a1c")
+    strands = 4
+    for number in range((size // cell) ** 2):
+        row, column = divmod(number, size // cell)
+        bundle = Image.new("RGB", (cell * 2, cell * 2), "#3b2a1c")  # drawn larger and reduced: smooth edges
+        draw = ImageDraw.Draw(bundle)
+        for strand in range(strands):
+            light = draws.uniform(0.75, 1.1)
+            top = strand * cell * 2 // strands
+            for line in range(cell * 2 // strands - 2):
+                round_off = math.sin(math.pi * (line + 1) / (cell * 2 // strands - 1)) ** 0.6
+                colour = tuple(round(value * light * (0.45 + 0.55 * round_off)) for value in (196, 150, 92))
+                draw.line((2, top + line, cell * 2 - 3, top + line), fill=colour)
+        bundle = bundle.rotate(90 * ((row + column) % 2)).resize((cell, cell), Image.Resampling.LANCZOS)
+        canvas.paste(bundle, (column * cell, row * cell))
+    return canvas

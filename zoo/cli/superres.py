@@ -31,7 +31,7 @@ def superres(
     lam: Annotated[float, typer.Option(help="Weight of the data term: how exactly the input is met.")] = 50.0,
     intensity: Annotated[float, typer.Option(help="Weight of the reference.")] = 1.0,
     steps: Annotated[
-        int | None, typer.Option(help="Iterations. [default: all of a solver's, 40 of the optimisation]")
+        int | None, typer.Option(help="Iterations. [default: all of a solver's, 30 of the optimisation]")
     ] = None,
     shrink: Annotated[
         bool,

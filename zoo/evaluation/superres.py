@@ -15,7 +15,7 @@ from ..superres.shrink import shrink
 from ..tasks.superres import texture_super_resolve
 from .textures import held_out_textures
 
-SIDE = 120
+SIDE = 96
 """Height and width of a crop, pixels; less where half of the texture is smaller."""
 REFERENCES = ("half", "kind")
 

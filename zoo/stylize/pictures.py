@@ -139,10 +139,11 @@ def conformed(image: Any, pixels: Tensor, size: tuple[int, int], colour: bool) -
             image = image.convert("RGB" if image.mode == "L" else "RGBA")
         else:  # PIL has no colour pictures of 16 bits
             image = Image.fromarray(pixels[0, 0].clamp(0, 1).mul(255).round().byte().cpu().numpy()).convert("RGB")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(_conformed_array(np.array(image), size, False))
     info = image.info
-    image = image.resize(size[::-1], Image.Resampling.LANCZOS)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(_conformed_array(np.array(image), size, False))
+    else:
+        image = image.resize(size[::-1], Image.Resampling.LANCZOS)
     image.info.update(info)
     return image
 

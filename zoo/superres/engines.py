@@ -15,18 +15,8 @@ from ..models.vgg import VGGEncoder
 from ..prox import DataConsistency, Degradation
 from ..style.loss import style_targets
 from .optimise import optimise
-from .pictures import MIN_SIDE, grey, luminance, matched
-
-BETAS = (1.0, 1.0, 1.0, 1.0, 0.0)
-"""β of the five levels: conv5_1 is left out (Puy & Pérez 2019, section 5.6)."""
-LAM = 50.0
-"""λ_R, the same."""
-STEPS = 40
-"""Iterations of the optimisation: see docs/superres.md."""
-OPTIMISED_PIXELS = 1_200_000
-"""Largest result of the optimisation: L-BFGS keeps tens of pictures and the encoder's activations."""
-SOLVED_PIXELS = 4_200_000
-"""Largest result of a flexible solver, which holds the picture's activations at all levels."""
+from .pictures import grey, luminance, matched
+from .settings import BETAS, MIN_SIDE, OPTIMISED_PIXELS, SOLVED_PIXELS, STEPS
 
 
 @dataclass(frozen=True)

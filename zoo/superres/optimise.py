@@ -50,7 +50,7 @@ def optimise(
     betas: Sequence[float],
     *,
     lam: float = 50.0,
-    iterations: int = 40,
+    iterations: int = 30,
     content_weight: float = CONTENT_WEIGHT,
     tv_weight: float = TV_WEIGHT,
 ) -> Iterator[OptimiseStep]:

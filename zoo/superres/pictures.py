@@ -16,11 +16,8 @@ from ..prox import Degradation, upsample
 from ..style.loss import style_targets
 from ..stylize.colour import LUMA
 from ..stylize.pictures import conformed
+from .settings import MIN_SIDE, REFERENCE_SIDE
 
-MIN_SIDE = 16
-"""Of the result and of the reference, pixels: below, the encoder sees nothing at its deepest layer."""
-REFERENCE_SIDE = 1024
-"""Of a larger reference the middle is used: it is never resized, because that would change the texture."""
 GAINS = (0.25, 4.0)
 """How much the contrast of a reference may be changed."""
 

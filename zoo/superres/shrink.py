@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from ..images import MAX_PIXELS, to_picture
 from ..prox import Degradation
 from .pictures import resized_like
+from .settings import SCALES
 
 KINDS = ("gaussian", "bicubic")
-SCALES = (2, 3, 4)
 
 
 def shrink_bicubic(image: Tensor, scale: int) -> Tensor:

@@ -21,10 +21,10 @@ from ..prox import Degradation
 from ..stylize.engines import loaded
 from ..stylize.ranking import AUTO, Choice
 from ..superres import engines
-from ..superres.engines import LAM, Job, State
-from ..superres.pictures import MIN_SIDE, gram_snr, open_low, open_reference, open_truth
+from ..superres.engines import Job, State
+from ..superres.pictures import gram_snr, open_low, open_reference, open_truth
 from ..superres.ranking import BICUBIC, choose
-from ..superres.shrink import SCALES
+from ..superres.settings import LAM, MIN_SIDE, SCALES
 
 ENCODER = "vgg19_half.tiny_imagenet"
 """Whose Gram matrices the quality is measured with."""
@@ -111,7 +111,7 @@ def texture_super_resolve(
             one is installed, else the optimisation.
         lam: λ_R ≥ 0 of the data term ‖X_low − D X‖².
         intensity: ≥ 0, weighs the reference: multiplies the β.
-        steps: Iterations; None: all that a solver has, 40 of the optimisation.
+        steps: Iterations; None: all that a solver has, 30 of the optimisation.
         truth: The picture that is to be found, if it is known, to measure the result with.
         return_info: Also return the record.
         device: Where to compute; None: CUDA if there is one.
