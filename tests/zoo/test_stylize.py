@@ -97,9 +97,9 @@ def test_gatys_streams(solver):
             content, style, style_size=None, model="gatys", steps=3, intensity=2, scale_weights=[1, 1, 0, 0, 2]
         )
     )
-    encoder = zoo.load(ENCODER).requires_grad_(False)
+    encoder = zoo.load(ENCODER).requires_grad_(False).to(memory_format=torch.channels_last)
     targets = style_targets(encoder, style[None])
-    *_, last = gatys_steps(encoder, content[None], targets, iterations=3, betas=[2, 2, 0, 0, 4])
+    *_, last = gatys_steps(encoder, content[None], targets, iterations=3, betas=[2, 2, 0, 0, 4], half=True)
     torch.testing.assert_close(states[-1].image, last.image[0])
     info = states[-1].info
     assert info.engine == "gatys.vgg19_half" and info.loss.total < info.loss_before.total
