@@ -1,4 +1,4 @@
-"""A picture of what a model does, made by the model itself within about a second; for cards and the page."""
+"""A picture of what a model does, made by the model itself; for cards and the page."""
 
 from __future__ import annotations
 
@@ -8,19 +8,29 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from . import registry
 from .entry import Entry
 
+SLOW = ("gatys", "dip")
+"""Architectures that take minutes; `docs/showcases.py` draws them once, into `showcases` of the package."""
 GAP = 6  # pixels between two pictures
 LEVEL = 25.0  # noise, 0..255 scale
+PAINTING = "night_sky"
+MISSING = 0.7  # share of the pixels
+RESTORE_STEPS = 600
+WIDE = 64
 
 
-def showcase(entry: Entry, module: nn.Module | None = None, picture: Tensor | None = None) -> Image.Image | None:
+def showcase(
+    entry: Entry, module: nn.Module | None = None, picture: Tensor | None = None, *, patient: bool = False
+) -> Image.Image | None:
     """What goes in and what comes out, side by side.
 
     Args:
         entry: The model's record.
         module: The model; None: it is loaded.
-        picture: (1, 3, H, W) in [0, 1]; None: `drawn_picture()`.
+        picture: (1, 3, H, W) in [0, 1]; None: `drawn_picture()`, and what was drawn of it before where that is there.
+        patient: Draw it in any case, whatever it takes; else it takes a few seconds.
 
     Returns:
         An RGB picture; None for a model whose results cannot be shown, or take too long.
@@ -33,6 +43,12 @@ def showcase(entry: Entry, module: nn.Module | None = None, picture: Tensor | No
         return None
     from .loading import load
 
+    before = registry.home(entry.name) / "showcases" / f"{entry.name}.png"
+    if module is None and picture is None and not patient and before.is_file():
+        with Image.open(before) as image:
+            return image.convert("RGB")
+    if entry.arch in SLOW and not patient:
+        return None
     if module is None:
         module = load(entry.name, local_files_only=True)
     source = drawn_picture() if picture is None else picture
@@ -107,8 +123,49 @@ def _sparse_code(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tenso
     return [grey[0], nn.functional.fold(restored.T[None], grey.shape[-2:], side, stride=side)[0]]
 
 
+def _stylize(entry: Entry, module: nn.Module, content: Tensor) -> list[Tensor]:
+    """The picture, a painting, and the picture in its style."""
+    from .gallery import paint
+    from .images import to_picture
+    from .tasks.stylize import stylize
+
+    name = entry.config.get("style", PAINTING)  # a network may know only one
+    painting = to_picture(paint(name, *content.shape[-2:])).tensor
+    with torch.enable_grad():
+        result = stylize(content, f"gallery:{name}", model=module, measure=False)
+    return [content[0], painting[0], result[0]]
+
+
+def _restore(entry: Entry, module: nn.Module, clean: Tensor) -> list[Tensor]:
+    """The picture with pixels missing, and what the prior fills in; by a wide network at half the size."""
+    from .tasks.restore import restore
+
+    scale = 2 if entry.config.get("width", 0) > WIDE else 1
+    clean = nn.functional.avg_pool2d(clean, scale)
+    lost = torch.rand(clean.shape[-2:], generator=torch.Generator().manual_seed(0)) < MISSING
+    with torch.enable_grad():
+        result = restore(clean, "inpaint", lost.numpy(), entry.name, steps=RESTORE_STEPS // scale)
+    return [tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2) for tile in (clean[0] * ~lost, result[0])]
+
+
+def _superres(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """The luminance made small and enlarged by interpolation, and what the network makes of that."""
+    factor = int(entry.config.get("factor", 3))
+    luminance = (picture * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    small = nn.functional.interpolate(luminance, scale_factor=1 / factor, mode="bicubic", antialias=True)
+    large = nn.functional.interpolate(small, luminance.shape[-2:], mode="bicubic").clamp(0, 1)
+    return [large[0], module(large)[0]]
+
+
 Draw = Callable[[Entry, nn.Module, Tensor], list[Tensor]]
-DRAWERS: dict[str, Draw] = {"denoise": _denoise, "encode": _encode, "sparse_code": _sparse_code}
+DRAWERS: dict[str, Draw] = {
+    "denoise": _denoise,
+    "encode": _encode,
+    "sparse_code": _sparse_code,
+    "stylize": _stylize,
+    "restore": _restore,
+    "superres": _superres,
+}
 """How each task is shown; a task without an entry is not."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,6 @@ import zoo
 from zoo import catalogue
 
 from ..common import guarded
-from ..examples import paper_cut
 from ..figures import status_html
 from ..tab import Tab
 
@@ -27,7 +28,6 @@ HEADERS = ["Model", "For", "Weights", "Trained on", "Licence", "Measured, and in
 WIDTHS: list[str | int] = ["150px", "110px", "95px", "180px", "105px", "230px", "260px"]
 EVERY = "every task"
 FIRST = "tv2d.anisotropic"
-SIDE = 192  # pixels; small enough for every model to be done within a second
 
 
 def rows(text: str, task: str) -> list[list[str]]:
@@ -75,28 +75,36 @@ def show_model(name: str) -> tuple[Any, Any, str]:
     )
 
 
-def _folder() -> Path:
-    folder = Path(get_upload_folder()) / "zoo"
+def _folder(entry: Entry) -> Path:
+    """Where the files of this very version of a model are, among those that the page may serve."""
+    folder = Path(get_upload_folder()) / "zoo" / f"{entry.name.replace('/', '--')}-{(entry.sha256 or 'solver')[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write in place of `path`, of this request alone: what is at `path` is whole, whoever comes first."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as own:
+        part = Path(own) / path.name
+        yield part
+        part.replace(path)
+
+
 def _picture(entry: Entry) -> tuple[str | None, str]:
     """The path of a picture that the model made, drawn once an hour; and why there is none."""
-    from zoo.images import to_picture
     from zoo.showcase import showcase
 
-    path = _folder() / f"{entry.name.replace('/', '--')}-{(entry.sha256 or 'solver')[:12]}.png"
+    path = _folder(entry) / "picture.png"
     if not path.exists():
         try:
-            drawn = showcase(entry, picture=to_picture(paper_cut(SIDE)).tensor)
+            drawn = showcase(entry)
         except FileNotFoundError:
             return None, f"Its weights are not on this server; with a network, zoo pull {entry.name} fetches them."
         if drawn is None:
             return None, ""
-        part = path.with_suffix(f".{os.getpid()}.part")
-        drawn.save(part, "PNG")
-        part.replace(path)
+        with _whole(path) as part:
+            drawn.save(part)
     return str(path), ""
 
 
@@ -112,11 +120,10 @@ def _weights(entry: Entry) -> tuple[Path | None, str]:
         found = find_weights(entry, local_files_only=True)
     except FileNotFoundError:
         return None, ""
-    path = _folder() / f"{entry.name.replace('/', '--')}.safetensors"
-    if not path.exists() or path.stat().st_size != found.stat().st_size:
-        part = path.with_suffix(f".{os.getpid()}.part")
-        shutil.copyfile(found, part)
-        part.replace(path)
+    path = _folder(entry) / f"{entry.name.replace('/', '--')}.safetensors"
+    if not path.exists():
+        with _whole(path) as part:
+            shutil.copyfile(found, part)
     return path, f"sha256 {entry.sha256}"
 
 

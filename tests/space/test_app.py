@@ -6,6 +6,8 @@ import importlib.util
 import os
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -68,3 +70,10 @@ def test_folder_goes_when_the_start_fails(app: ModuleType, monkeypatch: pytest.M
     with pytest.raises(OSError, match="port"):
         run(app, monkeypatch, fail=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_building_loads_no_torch() -> None:
+    """It takes seconds to import; the page answers first, and loads it in the background."""
+    code = "import sys; from space.shell import build; build(); print('torch' in sys.modules, 'skimage' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"], done.stdout

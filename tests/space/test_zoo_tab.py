@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import zoo
-from space.examples import paper_cut
 from space.tabs import zoo as tab
 from zoo import catalogue, registry
 from zoo.checkpoints import file_sha256
-from zoo.images import to_picture
-from zoo.showcase import DRAWERS, drawn_picture, showcase
+from zoo.showcase import GAP, SLOW, drawn_picture, showcase
+from zoo.style.loss import style_targets
 
 
 def test_the_table_is_the_registry() -> None:
@@ -61,7 +63,7 @@ def test_picture_is_the_models_own() -> None:
     assert picture["visible"] and not button["interactive"] and "solver without weights" in status
     with Image.open(picture["value"]) as shown:
         pixels = np.asarray(shown)
-    expected = showcase(zoo.info("tv2d.isotropic"), picture=to_picture(paper_cut(tab.SIDE)).tensor)
+    expected = showcase(zoo.info("tv2d.isotropic"), picture=drawn_picture())
     assert expected is not None and np.array_equal(pixels, np.asarray(expected))
     half = (pixels.shape[1] - 6) // 2
     rough = [np.abs(np.diff(part.astype(int), axis=0)).mean() for part in (pixels[:, :half], pixels[:, -half:])]
@@ -90,23 +92,83 @@ def test_the_page(visitor: Callable[[], Any], demo: gr.Blocks) -> None:
     answer = one.call("show_model", ["lista.patches"])
     assert answer["success"], answer
     picture, button, _ = answer["output"]["data"]
-    assert one.picture(picture["value"]).size[1] == tab.SIDE
+    assert one.picture(picture["value"]).size[1] == 192
     file = one.web.get(f"/gradio_api/file={button['value']['path']}")
     assert len(file.content) == zoo.info("lista.patches").size_bytes
     wrong = one.call("show_model", ["no.such"])
     assert not wrong["success"] and "no.such is not in the list of choices" in wrong["output"]["error"]
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.list_models() if set(zoo.info(name).tasks) & set(DRAWERS)])
-def test_showcase(name: str) -> None:
+def test_visitors_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All draw the same model's picture at the same time, and each is given a whole one."""
+    together = threading.Barrier(4, timeout=60)
+    expected = showcase(zoo.info("lista.patches"))
+    assert expected is not None
+
+    def slowly(entry: zoo.Entry) -> Image.Image:
+        together.wait()
+        return expected
+
+    monkeypatch.setattr(tab, "get_upload_folder", lambda: str(tmp_path))
+    monkeypatch.setattr("zoo.showcase.showcase", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        shown = list(pool.map(tab.show_model, ["lista.patches"] * 4))
+    for picture, button, _ in shown:
+        with Image.open(picture["value"]) as whole:
+            assert np.array_equal(np.asarray(whole), np.asarray(expected))
+        assert file_sha256(button["value"]) == zoo.info("lista.patches").sha256
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"picture.png", "lista.patches.safetensors"}
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_every_model_has_a_picture(name: str) -> None:
     entry = zoo.info(name)
     try:
         shown = showcase(entry)
     except FileNotFoundError:
         pytest.skip("its weights are not on this machine")
-    assert shown is not None and shown.height == 192 and shown.mode == "RGB"
+    assert shown is not None and shown.height == 192 and shown.mode == "RGB" and shown.width > 2 * 192
     again = showcase(entry, picture=drawn_picture())
-    assert again is not None and np.array_equal(np.asarray(shown), np.asarray(again))
+    assert (again is None) == (entry.arch in SLOW)
+    if again is not None:
+        assert np.array_equal(np.asarray(shown), np.asarray(again))
+
+
+def tiles(name: str) -> list[torch.Tensor]:
+    """The pictures side by side in a stored showcase, (1, 3, 192, 192) each."""
+    shown = showcase(zoo.info(name))
+    assert shown is not None
+    pixels = torch.from_numpy(np.array(shown)).permute(2, 0, 1)[None] / 255
+    return [pixels[..., left : left + 192] for left in range(0, shown.width, 192 + GAP)]
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.list_models() if zoo.info(name).arch == "dip"])
+def test_what_a_deep_image_prior_fills_in(name: str) -> None:
+    evidence, result = tiles(name)
+    scale = 2 if zoo.info(name).config["width"] > 64 else 1  # the wide one works at half the size
+    clean = (
+        torch.nn.functional.avg_pool2d(drawn_picture(), scale).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    )
+    missing = (evidence.amax(1, keepdim=True) < 0.02).expand(-1, 3, -1, -1)
+    assert 0.6 < missing.float().mean() < 0.8
+    error = (result - clean)[missing].square().mean().sqrt()
+    assert error < 0.25 * clean[missing].std(), "much nearer than the picture's mean is"
+
+
+def test_what_the_optimisation_makes() -> None:
+    content, painting, result = tiles("gatys.vgg19_half")
+    encoder = zoo.load("vgg19_half.tiny_imagenet")
+    with torch.no_grad():
+        goal = style_targets(encoder, painting)
+        before, after = (
+            sum(float((found[layer] - goal[layer]).square().mean()) for layer in goal)
+            for found in (style_targets(encoder, content), style_targets(encoder, result))
+        )
+    assert after < 0.2 * before, "its textures are those of the painting"
+    grey = [picture.mean(1).flatten() for picture in (content, painting, result)]
+    likeness = [float(torch.corrcoef(torch.stack([grey[2], other]))[0, 1]) for other in grey[:2]]
+    assert likeness[0] > max(0.5, likeness[1]), "and it still shows the picture"
 
 
 def test_drawn_picture() -> None:
