@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.components import Component
 
 import zoo
-from zoo import Entry
+from zoo import Entry, catalogue
 
 from .common import guarded
 from .tab import Tab
@@ -28,7 +28,7 @@ def card_markdown(entry: Entry, python: str = "", cli: str = "") -> str:
         parts.append("**In Python**\n\n```python\n" + python.replace("{model}", entry.name) + "\n```")
     if cli:
         parts.append("**On the command line**\n\n```shell\n" + cli.replace("{model}", entry.name) + "\n```")
-    parts.append(entry.card)
+    parts.append(catalogue.notes(entry))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import registry
 from .entry import Entry
 
+AFTER_NOTES = "\n## Licence and source"
+"""What follows the notes in `hub/templates/model_card.md`."""
+
 
 def find(text: str = "", task: str | None = None, *, pulled: bool = False) -> list[Entry]:
     """The models that fit, sorted by name.
@@ -41,6 +44,15 @@ def figures(entry: Entry, most: int = 2) -> str:
 def size(entry: Entry) -> str:
     """The size of the weights, in words."""
     return f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else "no weights"
+
+
+def notes(entry: Entry) -> str:
+    """What the card says beyond the record, from the fourth level of headings on; empty if it says no more."""
+    text = entry.card.strip()
+    if not text.startswith("####"):  # of a repository: what stands between the parts of the template
+        _, mark, rest = text.partition("\n#### ")
+        text = (mark + rest).partition(AFTER_NOTES)[0].strip()
+    return text
 
 
 def at_hand(entry: Entry) -> bool:

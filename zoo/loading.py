@@ -46,7 +46,7 @@ def load(
 
         entry: registry.Entry = published(name, local_files_only)
         if entry.arch not in registry.list_archs():
-            raise UnknownModelError(_unknown_arch(name, entry.arch, getattr(entry, "plug_in", None)))
+            raise UnknownModelError(unknown_arch(entry))
     else:
         entry = registry.info(name)
     if weights is not None and entry.file is None:
@@ -76,8 +76,10 @@ def _remedy(entry: registry.Entry, path: Path) -> str:
     return f"with a network, run: zoo pull {entry.name}"
 
 
-def _unknown_arch(name: str, arch: str, plug_in: str | None) -> str:
+def unknown_arch(entry: registry.Entry) -> str:
+    """What to say of a model whose architecture is not installed."""
     known = ", ".join(registry.list_archs())
+    plug_in = getattr(entry, "plug_in", None)
     bringer = f"It comes with the package {plug_in!r}: install that if you trust its authors" if plug_in else ""
     advice = bringer or "A newer version of the zoo may have it: pip install --upgrade neural-solver-zoo"
-    return f"{name}: needs the architecture {arch!r}, which is not installed (known are {known}). {advice}"
+    return f"{entry.name}: needs the architecture {entry.arch!r}, which is not installed (known are {known}). {advice}"

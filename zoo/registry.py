@@ -191,8 +191,9 @@ def read_entry(path: str | os.PathLike[str]) -> Entry:
 
 
 def write_entry(entry: Entry, folder: str | os.PathLike[str] = ENTRIES) -> Path:
-    """Write `<folder>/<name>.json`, replacing an older one in one step; how a training run enters its model."""
+    """Write `<folder>/<name>.json`, replacing an older one in one step; the folder is made if need be."""
     path = Path(folder) / f"{entry.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".json.part")
     part.write_text(json.dumps(entry.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, path)

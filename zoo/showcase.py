@@ -150,9 +150,11 @@ def _restore(entry: Entry, module: nn.Module, clean: Tensor) -> list[Tensor]:
 
 def _superres(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
     """The luminance made small and enlarged by interpolation, and what the network makes of that."""
+    from .superres.shrink import degradation
+
     factor = int(entry.config.get("factor", 3))
     luminance = (picture * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    small = nn.functional.interpolate(luminance, scale_factor=1 / factor, mode="bicubic", antialias=True)
+    small = degradation(entry.config.get("degradation", "bicubic"), factor)(luminance)
     large = nn.functional.interpolate(small, luminance.shape[-2:], mode="bicubic").clamp(0, 1)
     return [large[0], module(large)[0]]
 

@@ -58,6 +58,21 @@ def test_figures_beside_the_papers() -> None:
     assert catalogue.figures(entry) == "PSNR 28.5 (paper 28.61), Set12; y 1, x; 1 more"
 
 
+def test_what_a_card_adds() -> None:
+    """Of a card with prose, all; of one that training or publishing wrote, what the record does not say already."""
+
+    class Carded(zoo.Entry):
+        card = "# x\n\n## Use\n\n#### What it does\n\n# A comment in code.\n\nB.\n\n## Licence and source\n\nC.\n"
+
+    assert catalogue.notes(zoo.info("tv2d.isotropic")) == zoo.info("tv2d.isotropic").card.strip()
+    assert catalogue.notes(zoo.info("dncnn.sigma25")) == ""
+    template = (zoo.registry.ROOT / "hub" / "templates" / "model_card.md").read_text()
+    assert f"$notes{catalogue.AFTER_NOTES}" in template
+    entry = zoo.info("tv2d.isotropic")
+    entry = Carded(**{field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)})
+    assert catalogue.notes(entry) == "#### What it does\n\n# A comment in code.\n\nB."
+
+
 def test_picture_is_the_models_own() -> None:
     picture, button, status = tab.show_model("tv2d.isotropic")
     assert picture["visible"] and not button["interactive"] and "solver without weights" in status
@@ -154,6 +169,14 @@ def test_what_a_deep_image_prior_fills_in(name: str) -> None:
     assert 0.6 < missing.float().mean() < 0.8
     error = (result - clean)[missing].square().mean().sqrt()
     assert error < 0.25 * clean[missing].std(), "much nearer than the picture's mean is"
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.list_models() if zoo.info(name).arch == "srcnn"])
+def test_what_super_resolution_makes(name: str) -> None:
+    enlarged, result = (picture[:, :1] for picture in tiles(name))
+    truth = (drawn_picture() * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    before, after = ((picture - truth).square().mean() for picture in (enlarged, result))
+    assert after < 0.6 * before
 
 
 def test_what_the_optimisation_makes() -> None:

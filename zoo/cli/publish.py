@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .output import Json, emit, table, user_errors
+
+if TYPE_CHECKING:
+    from ..hub.publish import Publication
 
 
 @user_errors
@@ -34,28 +37,33 @@ def publish(
     if every:
         if target is not None or repo is not None or org is None or pr or keep is not None:
             raise ValueError("--all: goes with --org, and without NAME_OR_DIR, --repo, --pr and --keep")
-        found = list(publish_all(org, tag=tag, private=private, dry_run=dry_run))
+        models = publish_all(org, tag=tag, private=private, dry_run=dry_run)
     else:
         if target is None or repo is None or org is not None:
             raise ValueError("give NAME_OR_DIR and --repo ORG/NAME, or --all and --org ORG")
-        found = [
-            publish(target, repo, tag=tag, private=private, pull_request=pr, dry_run=dry_run, keep=keep),
-        ]
-    made = [one for one in found if isinstance(one, Publication)]
-    collection = found[-1] if every else None
-    if register and not dry_run:
-        for one in made:
+        models = iter([publish(target, repo, tag=tag, private=private, pull_request=pr, dry_run=dry_run, keep=keep)])
+    made: list[Publication] = []
+    collection = None
+    for one in models:  # each is told when it is done: what comes after may fail
+        if not isinstance(one, Publication):
+            collection = one
+            continue
+        made.append(one)
+        if register and not dry_run:
             register_published(one)
+        if not json:
+            _tell(one)
     if json:
         emit({"models": [one.to_dict() for one in made], "collection": collection})
-        return
-    for one in made:
-        state = "published" if one.changed else "unchanged"
-        if one.commit is None or one.pull_request:
-            state = "proposed" if one.pull_request else "dry run"
-        place = one.pull_request or one.url or one.repo
-        typer.echo(f"{one.name}  {state}  {place}  {(one.commit or '')[:12]}  {one.tag or ''}".rstrip())
-        if dry_run:
-            table([("", name, sha256) for name, sha256 in one.files.items()])
-    if collection:
+    elif collection:
         typer.echo(f"collection  {collection}")
+
+
+def _tell(one: Publication) -> None:
+    state = "published" if one.changed else "unchanged"
+    if one.commit is None or one.pull_request:
+        state = "proposed" if one.pull_request else "dry run"
+    place = one.pull_request or one.url or one.repo
+    typer.echo(f"{one.name}  {state}  {place}  {(one.commit or '')[:12]}  {one.tag or ''}".rstrip())
+    if one.commit is None:
+        table([("", name, sha256) for name, sha256 in one.files.items()])

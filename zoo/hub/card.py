@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from .. import catalogue
 from ..entry import Entry
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
@@ -48,8 +49,7 @@ def model_readme(entry: Entry, repo: str, plug_in: str | None = None, sample: st
         training=_training(entry),
         evaluation=_evaluation(entry),
         limits=_limits(entry),
-        # a written card begins at the fourth level; one that training wrote says what is said here already
-        notes="\n" + entry.card.strip() + "\n" if entry.card.lstrip().startswith("####") else "",
+        notes=f"\n{catalogue.notes(entry)}\n",
         licence=entry.licence,
     )
     return str(ModelCard(f"---\n{_front_matter(entry)}\n---\n{body}"))

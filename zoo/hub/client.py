@@ -155,6 +155,7 @@ def _explain(error: BaseException) -> str:
     status = getattr(getattr(cause, "response", None), "status_code", None)
     first = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     login = "log in with `hf auth login`, or set HF_TOKEN"
+    again = "run the same command again"
     if isinstance(cause, errors.LocalTokenNotFoundError):
         return f"this needs a token; {login}"
     if isinstance(cause, errors.GatedRepoError):
@@ -169,14 +170,21 @@ def _explain(error: BaseException) -> str:
         return f"the repository lacks the file ({first})"
     if status == 401:
         return f"the Hub does not accept the token; {login}"
+    if status == 404:  # of a server that has files and no more, such as a mirror's
+        return f"there is no such repository or file at {constants.ENDPOINT} ({first})"
     if status == 403:
         return f"the token may not do this ({first}); it needs the right to write to this organisation"
     if status in (409, 412):
-        return f"somebody else changed the repository at the same time ({first}); run the same command again"
+        return f"somebody else changed the repository at the same time ({first}); {again}"
     if "xet-write-token" in first and "404" in first:
-        return f"{constants.ENDPOINT} has no Xet storage; set HF_HUB_DISABLE_XET=1 and run the same command again"
+        return f"{constants.ENDPOINT} has no Xet storage; set HF_HUB_DISABLE_XET=1 and {again}"
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"no space left on the disk of {constants.HF_HUB_CACHE}; free some, or set HF_HOME to another disk"
     if isinstance(cause, errors.FileMetadataError):
         return f"{constants.ENDPOINT} does not answer as the Hub does ({first})"
-    return f"{type(cause).__name__}: {first}; run the same command again"
+    kind = type(cause).__name__  # by name: the HTTP client below is another one in each version of the library
+    if kind in ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"):
+        return f"{constants.ENDPOINT} cannot be reached ({first}); check the network and HF_ENDPOINT, then {again}"
+    if kind in ("RemoteProtocolError", "ReadError", "WriteError", "ReadTimeout", "WriteTimeout"):
+        return f"the connection broke off ({first}); {again}"
+    return f"{kind}: {first}; {again}"

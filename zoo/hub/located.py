@@ -14,7 +14,7 @@ from ..checkpoints import file_sha256, read_checkpoint
 from ..entry import Entry
 from ..errors import CheckpointError, UnknownModelError
 from . import client
-from .published import read_config
+from .published import card_in, read_config
 from .pull import pull
 from .resolve import find_weights
 
@@ -79,7 +79,9 @@ def _named(name: str) -> Located:
         pull(entry.name)  # the card and the golden output, too
     weights = find_weights(entry)
     golden = None if "/" in entry.name else golden_file(entry.name)
-    return Located(entry, weights, entry.card, _json(golden or weights.parent / "golden.json"))
+    # of a model that is registered with its repository, the card may be there alone
+    card = entry.card or card_in(weights.parent)
+    return Located(entry, weights, card, _json(golden or weights.parent / "golden.json"))
 
 
 def _file(path: Path) -> Located:

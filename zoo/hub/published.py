@@ -47,17 +47,22 @@ class PublishedEntry(Entry):
     @property
     def card(self) -> str:
         """The model card, without its front matter; empty if it has not been fetched."""
-        path = None if self.snapshot is None else self.snapshot / "README.md"
-        if path is None or not path.is_file():
-            return ""
-        text = path.read_text(encoding="utf-8")
-        return re.sub(r"\A---\n.*?\n---\n", "", text, count=1, flags=re.DOTALL).lstrip()
+        return "" if self.snapshot is None else card_in(self.snapshot)
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-able data."""
         values = {name: getattr(self, name) for name in _FIELDS}
         record = Entry.to_dict(Entry(**values | {"name": self.origin}))
         return record | {"name": self.name}
+
+
+def card_in(folder: Path) -> str:
+    """The README of a folder without its front matter; empty if there is none."""
+    path = folder / "README.md"
+    if not path.is_file():
+        return ""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"\A---\n.*?\n---\n", "", text, count=1, flags=re.DOTALL).lstrip()
 
 
 def config_record(entry: Entry, plug_in: str | None = None) -> dict[str, Any]:

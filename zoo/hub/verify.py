@@ -13,6 +13,7 @@ from .. import registry
 from ..checkpoints import file_sha256, is_pickled, load_checkpoint
 from ..entry import Entry
 from ..errors import CheckpointError
+from ..loading import unknown_arch
 from .located import Located, locate
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
@@ -83,6 +84,9 @@ def verify_source(model: Located) -> Iterator[Check]:
             return
         else:
             yield Check("sha256", "ok", actual)
+        if entry.arch not in registry.list_archs():
+            yield Check("strict load", "failed", unknown_arch(entry))
+            return
         try:
             module = load_checkpoint(model.weights, name=entry.stored_name, config=entry.config).eval()
         except CheckpointError as error:

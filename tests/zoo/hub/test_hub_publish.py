@@ -239,6 +239,10 @@ def test_all_and_the_collection(hub: LoopbackHub, monkeypatch) -> None:
     assert hub.state()["collections"] == {"lab/neural-solver-zoo-0123": [f"lab/{name}" for name in names[:2]]}
     assert collection == f"{hub.url}/collections/lab/neural-solver-zoo-0123"
     state = hub.state()
+    hub.repo(f"lab/{names[1]}").commit("main", {"a.txt": b"a"}, "emptied")
+    done = run("publish", "--all", "--org", "lab", "--tag", "v1", code=2)
+    assert done.stdout.startswith(f"{names[0]}  unchanged") and f"v1 of lab/{names[1]} is at" in done.stderr
+    hub.repo(f"lab/{names[1]}").refs["main"] = models[1].commit
     assert "unchanged" in run("publish", "--all", "--org", "lab", "--tag", "v1").stdout
     assert hub.state() == state
 

@@ -127,6 +127,12 @@ def test_errors_say_what_was_tried(hub: LoopbackHub, registered, without_bundle:
             zoo.load(name)
 
 
+def test_nobody_answers(hub: LoopbackHub) -> None:
+    hub.close()
+    with pytest.raises(UnknownModelError, match=rf"{hub.url} cannot be reached.*check the network and HF_ENDPOINT"):
+        zoo.load(REPO)
+
+
 def test_wrong_checksum_is_refused_and_deleted(published: str, hub: LoopbackHub, tmp_path: Path) -> None:
     hub.faults.corrupt = {"model.safetensors"}
     for _ in range(2):

@@ -17,6 +17,7 @@ from loopback import TOKEN, LoopbackHub, Repo
 
 import zoo
 from zoo import plugins, registry
+from zoo.hub.verify import verify
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,7 +86,7 @@ def run(*arguments):
 
 assert "smooth.squares" in run("train", "list")
 run("train", "smooth.squares", "--steps", "300", "--cpu", "--out", "runs/smooth")
-run("verify", "runs/smooth/smooth.squares.safetensors")
+assert "golden output  ok" in run("verify", "runs/smooth")
 print(json.dumps(json.loads(run("publish", "runs/smooth", "--repo", "lab/smooth", "--tag", "v1", "--json"))["models"]))
 """
 
@@ -107,6 +108,9 @@ import sys
 assert "torch" not in sys.modules or "smooth_models" not in sys.modules, "a plug-in is imported to build, not to list"
 run("pull", "lab/smooth")
 run("verify", "lab/smooth")
+if "smooth.squares" in zoo.list_models():
+    run("pull", "smooth.squares")
+    run("verify", "smooth.squares")
 clean = Image.fromarray(np.kron(np.arange(16, dtype=np.uint8).reshape(4, 4) * 12 + 40, np.ones((24, 24), np.uint8)))
 clean = clean.convert("RGB")
 clean.save("clean.png")
@@ -137,7 +141,6 @@ def test_from_their_package_to_the_app(hub: LoopbackHub, site: Path, tmp_path: P
     assert b"SPDX-License-Identifier: MIT" in files["LICENSE"]
     # they ship the record, which pins the revision
     entry = registry.read_entry(tmp_path / "author" / "runs" / "smooth" / "smooth.squares.json")
-    (site / "smooth_models" / "entries").mkdir()
     registry.write_entry(dataclasses.replace(entry, hub="lab/smooth@v1"), site / "smooth_models" / "entries")
 
     used = python(USE, hub, site, tmp_path / "visitor")
@@ -160,6 +163,11 @@ def test_without_their_package(hub: LoopbackHub, site: Path, tmp_path: Path) -> 
     assert zoo.info("lab/smooth").name == "lab/smooth"
     with pytest.raises(UnknownModelError, match=r"'smooth-models'.*trust"):
         zoo.load("lab/smooth")
+    repo.commit(
+        "main", {**repo.files, "model.safetensors": registry.weights_path(zoo.info("lista.patches")).read_bytes()}, ""
+    )
+    (check,) = [one for one in verify("lab/smooth").checks if one.state == "failed"]
+    assert check.what == "strict load" and "'smooth-models'" in check.detail
 
 
 @pytest.fixture
