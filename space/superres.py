@@ -205,28 +205,20 @@ def _enlarge(
         pair=(before, picture.save(_magnified(step.image), "shown")),
         status=status_html(summary(step.info)),
         figures=figures_html(figures(step.info)),
-        close=close_ups(picture, first, step.image, task, step.info),
+        close=close_ups(picture, first, step.image, task),
         download=gr.update(value=after, interactive=True),
         running=False,
     )
 
 
-def close_ups(
-    picture: Picture, bicubic: Image, result: Image, task: Problem, info: SuperResolveInfo
-) -> list[tuple[str, str]]:
+def close_ups(picture: Picture, bicubic: Image, result: Image, task: Problem) -> list[tuple[str, str]]:
     """The middle of interpolation, result, truth and reference, magnified: path and caption."""
-    quality = (info.psnr_bicubic, info.gram_snr_bicubic), (info.psnr, info.gram_snr)
-    shown = [("Bicubic", bicubic, quality[0]), ("Result", result, quality[1])]
-    if task.truth is not None:
-        shown.append(("Truth", task.truth, (None, None)))
-    if task.reference is not None:
-        shown.append(("Reference", task.reference, (None, None)))
-    made = []
-    for name, image, (psnr, gram) in shown:
-        caption = name if psnr is None or gram is None else f"{name}: {psnr:.2f} dB, Gram {gram:.2f} dB"
-        window = _magnified(_middle(image, WINDOW), CLOSE_SIDE)
-        made.append((picture.save(window, f"close-{name.lower()}"), caption))
-    return made
+    found = {"Bicubic": bicubic, "Result": result, "Truth": task.truth, "Reference": task.reference}
+    return [
+        (picture.save(_magnified(_middle(image, WINDOW), CLOSE_SIDE), f"close-{name.lower()}"), name)
+        for name, image in found.items()
+        if image is not None
+    ]
 
 
 def figures(info: SuperResolveInfo) -> list[Figure]:
@@ -254,7 +246,7 @@ def summary(info: SuperResolveInfo) -> str:
 def under_way(info: SuperResolveInfo) -> str:
     """What is going on between two states."""
     value = f", objective {info.objective:.3f}" if info.objective is not None else ""
-    return f"Enlarging: {info.iterations} iterations{value}"
+    return f"Enlarging: iteration {info.iterations}{value}"
 
 
 def stop() -> tuple[str, dict[str, Any]]:

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TV = ROOT / "docs" / "tv.md"
 MATTING = ROOT / "docs" / "matting.md"
+SUPERRES = ROOT / "docs" / "superres.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CARDS = sorted((ROOT / "zoo" / "cards").glob("tv2d.*.md"))
 PAGES = [README, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")), *CARDS]
@@ -59,7 +60,7 @@ def identify(path: Path) -> str:
     return path.name
 
 
-@pytest.mark.parametrize("path", [README, TV, MATTING, *CARDS], ids=identify)
+@pytest.mark.parametrize("path", [README, TV, MATTING, SUPERRES, *CARDS], ids=identify)
 def test_python_examples_run(path: Path) -> None:
     pytest.importorskip("skimage")
     found = blocks(path, "python")

@@ -77,8 +77,7 @@ def test_a_large_picture_is_its_own_reference_and_truth(woven: Picture) -> None:
     assert np.abs(pixels(before)[::16, ::16] - bicubic).max() <= 1
     assert f"{info.psnr:.2f}" in words(figures) and f"{info.gram_snr:.2f}" in words(figures)
     assert "guided by the reference" in status and "2 iterations" in status
-    assert [caption.split(":")[0] for _, caption in close] == ["Bicubic", "Result", "Truth", "Reference"]
-    assert f"{info.psnr:.2f} dB" in close[1][1] and f"{info.gram_snr_bicubic:.2f} dB" in close[0][1]
+    assert [caption for _, caption in close] == ["Bicubic", "Result", "Truth", "Reference"]
     assert np.array_equal(pixels(close[2][0])[::10, ::10], np.asarray(truth))
     assert halt == gr.update(interactive=False) and updates[0][-1] == gr.update(interactive=True)
     assert "<progress" in updates[1][1] and updates[1][4] == gr.skip()
