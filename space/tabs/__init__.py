@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..tab import Tab
-from . import restore, stylize, superres, tv_denoise, zoo
+from . import photo_video, restore, stylize, superres, tv_denoise, zoo
 
-TABS: tuple[Tab, ...] = (tv_denoise.TAB, stylize.TAB, superres.TAB, restore.TAB, zoo.TAB)
+TABS: tuple[Tab, ...] = (tv_denoise.TAB, stylize.TAB, photo_video.TAB, superres.TAB, restore.TAB, zoo.TAB)

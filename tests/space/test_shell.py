@@ -47,7 +47,7 @@ def test_page_has_the_tabs(demo: gr.Blocks) -> None:
 
 def test_only_the_endpoints_are_public(demo: gr.Blocks) -> None:
     endpoints = demo.get_api_info()["named_endpoints"]
-    assert list(endpoints) == ["/tv_denoise", "/stylize", "/superres", "/restore"]
+    assert list(endpoints) == ["/tv_denoise", "/stylize", "/photo", "/video", "/superres", "/restore"]
     parameters = endpoints["/tv_denoise"]["parameters"]
     assert [one["parameter_name"] for one in parameters] == ["image", "model", "lam", "sigma", "max_iter", "tol"]
     assert [one["parameter_has_default"] for one in parameters] == [False, True, True, True, True, True]
