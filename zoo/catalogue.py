@@ -43,7 +43,9 @@ def figures(entry: Entry, most: int = 2) -> str:
 
 def size(entry: Entry) -> str:
     """The size of the weights, in words."""
-    return f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else "no weights"
+    if not entry.size_bytes:
+        return "no weights"
+    return f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes >= 1e5 else f"{entry.size_bytes / 1e3:.1f} kB"
 
 
 def notes(entry: Entry) -> str:

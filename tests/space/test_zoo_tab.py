@@ -58,6 +58,12 @@ def test_figures_beside_the_papers() -> None:
     assert catalogue.figures(entry) == "PSNR 28.5 (paper 28.61), Set12; y 1, x; 1 more"
 
 
+def test_sizes_in_words() -> None:
+    entry = zoo.info("lista.patches")
+    shown = [catalogue.size(dataclasses.replace(entry, size_bytes=count)) for count in (0, 840, 99_999, 100_000, 6.5e6)]
+    assert shown == ["no weights", "0.8 kB", "100.0 kB", "0.1 MB", "6.5 MB"]
+
+
 def test_what_a_card_adds() -> None:
     """Of a card with prose, all; of one that training or publishing wrote, what the record does not say already."""
 

@@ -89,14 +89,14 @@ def list_(
         return
     if not entries:
         typer.echo("no model fits; `zoo list` shows all", err=True)
-    table([(entry.name, ",".join(entry.tasks), _weights(entry.size_bytes), entry.summary) for entry in entries])
+    table([(entry.name, ",".join(entry.tasks), catalogue.size(entry), entry.summary) for entry in entries])
 
 
 @app.command()
 @user_errors
 def info(name: Name, json: Json = False) -> None:
     """Show what is known about a model."""
-    from .. import registry
+    from .. import catalogue, registry
 
     entry = registry.info(name)
     if json:
@@ -113,7 +113,7 @@ def info(name: Name, json: Json = False) -> None:
         ("tasks", ", ".join(entry.tasks)),
         ("paper", paper),
         ("licence", entry.licence),
-        ("weights", _weights(entry.size_bytes)),
+        ("weights", catalogue.size(entry)),
         ("parameters", f"{entry.num_params:,}"),
         ("input", f"{channels}, {size}, values {low:g} to {high:g}"),
         ("control", entry.input.control or "none"),
@@ -199,7 +199,3 @@ def _record(record: dict[str, object]) -> tuple[str, ...]:
     ssim = f"SSIM {shown('ssim', '', 4)}" if record["ssim"] is not None else ""
     lam = f"lam {shown('lam', '', 4)}" if record["lam"] is not None else ""
     return (str(record["output"]), str(record["model"]), lam, noise, psnr, ssim, shown("seconds", " s", 2))
-
-
-def _weights(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size else "no weights"
