@@ -109,7 +109,7 @@ def test_card_shows_the_record() -> None:
     assert 'load("tv2d.anisotropic")' in text and "--model tv2d.anisotropic" in text
     assert "12 345" in text and "2.5 MB" in text
     bare = card_markdown(dataclasses.replace(zoo.info("tv2d"), metrics=()))
-    assert "In the paper" not in bare and "```" not in bare.replace(zoo.info("tv2d").card, "")
+    assert "In the paper" not in bare and "```" not in bare.replace(zoo.info("tv2d").card.strip(), "")
 
 
 def test_figures_are_escaped() -> None:
