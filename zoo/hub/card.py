@@ -104,7 +104,8 @@ def _training(entry: Entry) -> str:
         made = entry.training
         text += f" {made.hours:g} h on {made.hardware}, seed {made.seed}."
         if made.init:
-            text += f" The last run began with the weights of {made.init}; the hours are those of both."
+            origin = "its own earlier weights" if made.init == entry.name else made.init
+            text += f" The last run went on from {origin}; the hours are those of both."
     return text
 
 

@@ -26,7 +26,8 @@ def model_card(entry: Entry, steps: int | None = None) -> str:
         taken = f", {steps:,} steps" if steps else ""
         begun, option = "", ""
         if entry.training.init:
-            begun = f" The last run began with the weights of {entry.training.init}; the hours are those of both."
+            origin = "its own earlier weights" if entry.training.init == entry.name else entry.training.init
+            begun = f" The last run went on from {origin}; the hours are those of both."
             option = f" --init {entry.training.init}"
         lines += [
             "## Training",
