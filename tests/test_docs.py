@@ -35,6 +35,7 @@ README = ROOT / "README.md"
 TV = ROOT / "docs" / "tv.md"
 MATTING = ROOT / "docs" / "matting.md"
 SUPERRES = ROOT / "docs" / "superres.md"
+PHOTO_VIDEO = ROOT / "docs" / "photo_video.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CARDS = sorted((ROOT / "zoo" / "cards").glob("tv2d.*.md"))
 PAGES = [README, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")), *CARDS]
@@ -60,7 +61,7 @@ def identify(path: Path) -> str:
     return path.name
 
 
-@pytest.mark.parametrize("path", [README, TV, MATTING, SUPERRES, *CARDS], ids=identify)
+@pytest.mark.parametrize("path", [README, TV, MATTING, PHOTO_VIDEO, SUPERRES, *CARDS], ids=identify)
 def test_python_examples_run(path: Path) -> None:
     pytest.importorskip("skimage")
     found = blocks(path, "python")

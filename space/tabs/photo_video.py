@@ -228,6 +228,8 @@ def build() -> Component:
     parts = [photo_inputs, pair, regions, video_inputs, video_results, mode, length, temporal_lam, lam]
     kind.change(switch, [kind, mode], [*parts, status, figures], queue=False, **hidden)
     mode.change(lam_for, [kind, mode], lam, queue=False, **hidden)
+    # another engine has another number of iterations
+    model.input(lambda: 0, None, steps, queue=False, **hidden)
     for button in drawn:
         button.click(guarded(clip), button, video, **hidden)
     gallery.select(guarded(pick), None, style, **hidden)

@@ -34,6 +34,10 @@ def test_a_photograph_then_a_video(desktop: Any, tmp_path: Any) -> None:
     expect(page.locator("#pv-image img")).to_be_visible(timeout=PATIENCE)
     page.locator("#pv-style-examples .gallery-item").nth(0).click()
     page.locator("#pv-more").get_by_text("Engine, size and length").click()
+    # the optimisation is always installed, and slow enough to be stopped
+    page.locator("#pv-model input").click()
+    page.get_by_role("option", name="gatys.vgg19_half").click()
+    page.wait_for_timeout(1000)
     number(page, "pv-size", 48)
     number(page, "pv-steps", 2)
     page.locator("#pv-start").click()
