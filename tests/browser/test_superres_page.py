@@ -31,7 +31,7 @@ def number(page: Any, place: str, value: int) -> None:
 
 
 def test_a_large_picture_and_then_a_small_one(visit: Callable[..., Any]) -> None:
-    seen = visit(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    seen = visit(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     page = seen.page
     page.get_by_role("tab", name="Texture super-resolution").click()
     start, status = page.locator("#superres-start"), page.locator("#superres-status")
@@ -65,6 +65,8 @@ def test_a_large_picture_and_then_a_small_one(visit: Callable[..., Any]) -> None
     expect(status).to_contain_text("without a reference, 3 iterations", timeout=PATIENCE)
     expect(page.locator("#superres-figures")).to_contain_text("240×240")
     expect(page.locator("#superres-figures")).not_to_contain_text("PSNR")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("#superres-pair")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out sideways"
     hosts = {urlparse(url).hostname for url in seen.requests if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"} and seen.errors == []

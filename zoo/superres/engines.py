@@ -90,9 +90,10 @@ def check(module: nn.Module | None, scale: int, guided: bool, steps: int | None,
     if min(height, width) < MIN_SIDE:
         raise ValueError(f"low: the result must be at least {MIN_SIDE} pixels high and wide, got {width}×{height}")
     if height * width > limit:
+        others = "srcnn.x3_gaussian or bicubic" if scale == 3 else "bicubic"
         raise ValueError(
             f"low: the result has {width}×{height}, {height * width / 1e6:.1f} megapixels, and at most "
-            f"{limit / 1e6:g} are accepted; cut a part out of it, or use srcnn.x3_gaussian or bicubic"
+            f"{limit / 1e6:g} are accepted; cut a part out of it, or take the model {others}"
         )
 
 
