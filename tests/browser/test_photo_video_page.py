@@ -13,7 +13,7 @@ pytest.importorskip("av")
 
 from playwright.sync_api import expect
 
-PATIENCE = 120_000
+PATIENCE = 240_000
 
 
 def number(page: Any, place: str, value: int) -> None:
