@@ -12,7 +12,7 @@ from zoo.gallery import PAINTINGS
 THUMBNAIL = 128
 """Pixels; small enough that all of them are painted within two seconds."""
 
-_lock = threading.Lock()
+_locks: dict[Path, threading.Lock] = {}
 
 
 def thumbnails() -> list[tuple[str, str]]:
@@ -37,7 +37,7 @@ def _file(name: str, side: int, seed: int) -> str:
     from zoo.images import write_png
 
     path = Path(get_upload_folder()) / "paintings" / f"{name}-{side}-{seed}.png"
-    with _lock:  # two visitors at once: painted once
+    with _locks.setdefault(path, threading.Lock()):  # two visitors at once: painted once
         if not path.exists():
             write_png(path, paint(name, side, seed=seed))
     return str(path)

@@ -89,6 +89,8 @@ def warm_up() -> None:
     name = models()[0]
     steps = 1 if name.split(".")[0] == "gatys" else None
     stylize(Image.effect_noise((64, 64), 25), FIRST_PAINTING, model=name, steps=steps)
+    for painting in PAINTINGS:  # so that a click on one need not wait for the brush
+        paintings.shown(reference(painting), 0)
 
 
 def build() -> Component:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from zoo.gallery import PAINTINGS, paint
+from zoo.gallery.canvas import Canvas
+from zoo.gallery.shapes import voronoi
 
 
 @pytest.mark.parametrize("name", PAINTINGS)
@@ -50,3 +52,25 @@ def test_refusals() -> None:
         paint("mona_lisa")
     with pytest.raises(ValueError, match="at least 16"):
         paint("dusk", 8)
+
+
+def test_nearest_seeds_do_not_depend_on_how_far_is_looked() -> None:
+    canvas = Canvas(20, 45, 0)
+    seeds = [
+        (float(x), float(y)) for x, y in canvas.random.uniform(0, 1, (9, 2)) * (1.5, 1.0)
+    ]  # none in the right third
+    owner, gap = voronoi(canvas, seeds, reach=0.05)
+    distances = np.sort([np.hypot(canvas.grid[0] - x, canvas.grid[1] - y) for x, y in seeds], axis=0)
+    nearest = np.argmin([np.hypot(canvas.grid[0] - x, canvas.grid[1] - y) for x, y in seeds], axis=0)
+    assert np.array_equal(owner, nearest)
+    np.testing.assert_allclose(gap, distances[1] - distances[0], atol=1e-12)
+
+
+def test_a_spot_is_round_and_where_it_should_be() -> None:
+    canvas = Canvas(30, 40, 0)
+    for x, y in ((0.5, 0.4), (-0.2, 0.1), (1.32, 0.99)):
+        part, cover = canvas.spot(x, y, 0.1)
+        whole = np.zeros((canvas.height, canvas.width))
+        whole[part] = cover
+        far = np.hypot(canvas.grid[0] - x, canvas.grid[1] - y)
+        assert np.all(whole[far < 0.098] == 1) and np.all(whole[far > 0.102] == 0)

@@ -57,6 +57,21 @@ class Canvas:
         paint = np.asarray(colour, np.float64) / 255
         self.pixels += (paint - self.pixels) * np.asarray(cover, np.float64).clip(0, 1)[..., None]
 
+    def near(self, x: float, y: float, across: float, down: float | None = None) -> tuple[slice, slice]:
+        """Rows and columns within `across` and `down` (None: the same) of a point; lengths as everywhere."""
+        down = across if down is None else down
+        sides = ((y - down, y + down, self.height), (x - across, x + across, self.width))
+        first, second = (
+            slice(min(limit, max(0, int(low * self.unit) - 1)), min(limit, max(0, int(high * self.unit) + 2)))
+            for low, high, limit in sides
+        )
+        return first, second
+
+    def spot(self, x: float, y: float, radius: float, soft: float = 0.002) -> tuple[tuple[slice, slice], Plane]:
+        """A round dot: the part of the picture that it is in, and how much of each pixel there it covers."""
+        part = self.near(x, y, radius + soft)
+        return part, step(-np.hypot(self.grid[0][part] - x, self.grid[1][part] - y), -radius, soft)
+
     def strokes(
         self,
         angle: Plane,

@@ -25,7 +25,7 @@ def stained_glass(canvas: Canvas) -> None:
             for turn in turns
         ]
     seeds = [(px, py) for px, py in seeds if -0.1 < px < wide + 0.1 and -0.1 < py < high + 0.1]
-    owner, gap = voronoi(x, y, seeds)
+    owner, gap = voronoi(canvas, seeds)
     reds = [(176, 22, 30), (214, 52, 34), (236, 150, 32), (250, 208, 92)]
     blues = [(18, 38, 130), (26, 84, 180), (60, 148, 200), (34, 120, 96), (96, 40, 130)]
     table = []
@@ -43,17 +43,24 @@ def stained_glass(canvas: Canvas) -> None:
         canvas.lay((16, 15, 18), step(-np.abs(np.hypot(x - cx, y - cy) - radius), -0.008, 0.003))
 
 
-def voronoi(x: Plane, y: Plane, seeds: list[tuple[float, float]]) -> tuple[np.ndarray, Plane]:
-    """The nearest seed of each pixel, and how much farther the second nearest is."""
+def voronoi(canvas: Canvas, seeds: list[tuple[float, float]], reach: float = 0.16) -> tuple[np.ndarray, Plane]:
+    """The nearest seed of each pixel, and how much farther the second nearest is.
+
+    Seeds are looked for within `reach`, and farther only where that is not far enough for some pixel.
+    """
+    x, y = canvas.grid
     best = np.full(x.shape, np.inf)
     second = np.full(x.shape, np.inf)
     owner = np.zeros(x.shape, int)
     for index, (px, py) in enumerate(seeds):
-        distance = np.hypot(x - px, y - py)
-        nearer = distance < best
-        second = np.where(nearer, best, np.minimum(second, distance))
-        owner[nearer] = index
-        best = np.minimum(best, distance)
+        part = canvas.near(px, py, reach)
+        distance = np.hypot(x[part] - px, y[part] - py)
+        nearer = distance < best[part]
+        second[part] = np.where(nearer, best[part], np.minimum(second[part], distance))
+        owner[part][nearer] = index
+        best[part] = np.minimum(best[part], distance)
+    if reach < sum(canvas.extent) and second.max() > reach:
+        return voronoi(canvas, seeds, 2 * reach)
     return owner, np.asarray(second - best)
 
 
@@ -112,19 +119,21 @@ def watercolour(canvas: Canvas) -> None:
     for number in range(round(34 * wide * high)):
         size = 0.05 + 0.2 * draw.beta(1.2, 2.4) if number > 5 else draw.uniform(0.22, 0.36)
         cx, cy = draw.uniform(0, wide), draw.uniform(0, high)
-        # the rim wanders, finely here and there
-        radius = np.hypot(x - cx, (y - cy) * draw.uniform(0.7, 1.4)) / size + 0.22 * canvas.noise(5, 4)
+        squeeze = draw.uniform(0.7, 1.4)
+        # the rim wanders, finely here and there, and never beyond this part
+        part = canvas.near(cx, cy, 1.6 * size, 1.6 * size / squeeze)
+        radius = np.hypot(x[part] - cx, (y[part] - cy) * squeeze) / size + 0.22 * canvas.noise(5, 4)[part]
         inside = step(-radius, -1, 0.03)
         rim = np.exp(-(((radius - 0.97) / 0.05) ** 2)) * inside
-        bloom = 0.5 + 0.5 * canvas.noise(6, 3)
-        strength = inside * (0.3 + 0.35 * bloom * radius.clip(0, 1)) + 0.4 * rim + 0.07 * inside * grain
+        bloom = 0.5 + 0.5 * canvas.noise(6, 3)[part]
+        strength = inside * (0.3 + 0.35 * bloom * radius.clip(0, 1)) + 0.4 * rim + 0.07 * inside * grain[part]
         first = draw.integers(len(paints))
-        pigment = ramp([paints[first], paints[(first + 1) % len(paints)]], 0.5 + 0.8 * canvas.noise(3)) / 255
-        canvas.pixels *= 1 - (strength * draw.uniform(0.45, 0.85)).clip(0, 0.95)[..., None] * (1 - pigment)
+        pigment = ramp([paints[first], paints[(first + 1) % len(paints)]], 0.5 + 0.8 * canvas.noise(3)[part]) / 255
+        canvas.pixels[part] *= 1 - (strength * draw.uniform(0.45, 0.85)).clip(0, 0.95)[..., None] * (1 - pigment)
     for _ in range(round(90 * wide * high)):
         cx, cy, size = draw.uniform(0, wide), draw.uniform(0, high), 0.002 + 0.004 * draw.pareto(3)
-        drop = step(-np.hypot(x - cx, y - cy), -min(size, 0.02), 0.002)
-        canvas.pixels *= 1 - 0.6 * drop[..., None] * (1 - np.array(paints[draw.integers(len(paints))]) / 255)
+        part, drop = canvas.spot(cx, cy, min(size, 0.02))
+        canvas.pixels[part] *= 1 - 0.6 * drop[..., None] * (1 - np.array(paints[draw.integers(len(paints))]) / 255)
 
 
 def planes(canvas: Canvas) -> None:
@@ -194,6 +203,7 @@ def woodblock(canvas: Canvas) -> None:
             px = draw.uniform(0, wide)
             row = min(canvas.height - 1, max(0, int((base - 0.07) * canvas.unit)))
             py = crest[row, min(canvas.width - 1, int(px * canvas.unit))] - draw.uniform(0.015, 0.05)
-            canvas.lay((244, 240, 226), step(-np.hypot(x - px, y - py), -draw.uniform(0.003, 0.008), 0.002))
+            part, drop = canvas.spot(px, py, draw.uniform(0.003, 0.008))
+            canvas.pixels[part] += (np.array((244, 240, 226)) / 255 - canvas.pixels[part]) * drop[..., None]
     wood = np.sin(2 * np.pi * (60 * y + 3 * canvas.noise(2)))
     canvas.pixels += 0.012 * wood[..., None] + 0.012 * canvas.noise(140)[..., None]

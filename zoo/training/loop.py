@@ -148,7 +148,7 @@ class _Run:
             objective.model.load_state_dict(saved["model"])
             optimiser.load_state_dict(saved["optimiser"])
             objective.load_state_dict(saved["objective"])
-            objective.start = saved["start"]
+            objective.start = saved.get("start")
             self.step, elapsed = saved["step"], saved["elapsed"]
         self.model, self.optimiser = self.accelerator.prepare(objective.model, optimiser)
         self.log = Log(out, self.step) if self.main else None
