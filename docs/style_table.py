@@ -1,8 +1,7 @@
-"""Writes docs/gatys.png: Gatys' optimisation with the bundled encoder, photographs of scikit-image, paintings by code.
+"""Writes a table of photographs of scikit-image in the styles of paintings that are drawn by code.
 
-    python docs/gatys.py [--size 224] [--iterations 80] [--out docs/gatys.png]
-
-Takes about twenty seconds a picture on a core.
+python docs/style_table.py --model wct.tiny_imagenet --out docs/style.png
+python docs/style_table.py --model gatys --steps 80 --out docs/gatys.png
 """
 
 from __future__ import annotations
@@ -11,15 +10,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from PIL import Image
 from skimage import data
 
-import zoo
 from zoo.gallery import paint
-from zoo.images import to_picture
-from zoo.style.gatys import gatys_steps
-from zoo.style.loss import style_targets
+from zoo.tasks import stylize
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")
 STYLES = ("night_sky", "etching", "woodblock", "stained_glass")
@@ -38,23 +33,26 @@ def photograph(name: str, size: int) -> Image.Image:
 def main() -> None:
     """Stylise each photograph after each painting and write the table of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="auto", help="see `zoo list --task stylize`")
     parser.add_argument("--size", type=int, default=224, help="side of the stylised pictures")
-    parser.add_argument("--iterations", type=int, default=80)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
+    parser.add_argument("--steps", type=int, help="iterations of a solver or of the optimisation")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     options = parser.parse_args()
-    encoder = zoo.load("vgg19_half.tiny_imagenet").requires_grad_(False)
     photographs = [photograph(name, options.size) for name in PHOTOGRAPHS]
     rows: list[list[Image.Image | None]] = [[None, *photographs]]
     for style in STYLES:
-        painting = paint(style, options.size)
-        with torch.no_grad():
-            grams = style_targets(encoder, to_picture(painting).tensor)
-        row: list[Image.Image | None] = [painting]
+        row: list[Image.Image | None] = [paint(style, options.size)]
         for name, image in zip(PHOTOGRAPHS, photographs, strict=True):
-            picture = to_picture(image)
-            *_, last = gatys_steps(encoder, picture.tensor, grams, iterations=options.iterations)
-            row.append(picture.restore(last.image))
-            sys.stderr.write(f"{style}, {name}: loss {float(last.terms.total):.4f} after {last.iteration} iterations\n")
+            made, info = stylize(
+                image,
+                f"gallery:{style}",
+                model=options.model,
+                steps=options.steps,
+                style_size=options.size,
+                return_info=True,
+            )
+            row.append(made)
+            sys.stderr.write(f"{style}, {name}: {info.engine}, loss {info.loss.total:.4f}, {info.seconds:.1f} s\n")
         rows.append(row)
     table = Image.new("RGB", [(CELL + GAP) * len(lines) - GAP for lines in (rows[0], rows)], "white")
     for down, row in enumerate(rows):
