@@ -44,8 +44,8 @@ class _Plain(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, source: Tensor) -> tuple[Tensor, ...]:
-        output = self.module(source)
+    def forward(self, source: Tensor, second: Any = None) -> tuple[Tensor, ...]:
+        output = self.module(source) if second is None else self.module(source, second)
         return tuple(output.values()) if isinstance(output, dict) else (output,)
 
 
@@ -78,6 +78,8 @@ def export(name: str, format: str, output: str | os.PathLike[str] | None = None)
     if entry.input.control is not None:
         raise ValueError(f"{entry.name} takes {entry.input.control} beside the picture; exports are for one input only")
     module = load(entry.name).float()
+    if format != "safetensors" and isinstance(several := sample_input(module), tuple):
+        raise ValueError(f"{entry.name} takes {len(several)} inputs; exports to {format} are for one input only")
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     write: dict[str, Callable[[nn.Module, Path], tuple[float | None, bool, dict[str, list[int]]]]] = {
         "safetensors": lambda module, path: _safetensors(entry, module, path),
@@ -94,8 +96,8 @@ def export(name: str, format: str, output: str | os.PathLike[str] | None = None)
     return Exported(path, format, path.stat().st_size, difference, any_size, inputs)
 
 
-def sample_input(module: nn.Module) -> Tensor:
-    """The input that a model is exported and compared with: its golden one."""
+def sample_input(module: nn.Module) -> Any:
+    """The input that a model is exported and compared with: its golden one; a tuple for models that take several."""
     from ..evaluation.golden import golden_picture
 
     return getattr(module, "golden_input", golden_picture)()
@@ -111,9 +113,12 @@ def _safetensors(
     again = registry.build(entry.arch, entry.config).eval()
     again.load_state_dict(load_file(path), strict=True)
     source = sample_input(module)
+    sources = source if isinstance(source, tuple) else (source,)
     with torch.no_grad():
-        difference = _difference(_Plain(again)(source), _Plain(module)(source))
-    return difference, True, {"source": list(source.shape)}
+        difference = _difference(_Plain(again)(*sources), _Plain(module)(*sources))
+    names = ["source"] if len(sources) == 1 else [f"source_{number}" for number in range(1, len(sources) + 1)]
+    shapes = {name: list(one.shape) for name, one in zip(names, sources, strict=True) if isinstance(one, Tensor)}
+    return difference, True, shapes
 
 
 def _torch_export(module: nn.Module, path: Path) -> tuple[float | None, bool, dict[str, list[int]]]:

@@ -246,6 +246,9 @@ def test_verify_misses_the_documents(folder: Path) -> None:
 
 # --- export ---
 
+NO_ONNX = {"wct": "takes 2 inputs", "dncnn_tv": "ONNX has no form for this model"}
+"""Architecture -> why."""
+
 
 def missing(*packages: str) -> bool:
     return any(importlib.util.find_spec(package) is None for package in packages)
@@ -271,7 +274,7 @@ def test_export_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(missing("onnx", "onnxscript", "onnxruntime"), reason="the extra export is not installed")
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", [name for name in BUNDLED if zoo.info(name).arch not in NO_ONNX])
 def test_export_onnx(name: str, tmp_path: Path) -> None:
     import onnxruntime
 
@@ -287,6 +290,15 @@ def test_export_onnx(name: str, tmp_path: Path) -> None:
     expected = list(output.values()) if isinstance(output, dict) else [output]
     for one, other in zip(found, expected, strict=True):
         assert np.abs(one - other.numpy()).max() <= 1e-4 * float(other.square().mean().sqrt())
+
+
+@pytest.mark.skipif(missing("onnx", "onnxscript"), reason="the extra export is not installed")
+@pytest.mark.parametrize("name", [name for name in BUNDLED if zoo.info(name).arch in NO_ONNX])
+def test_what_onnx_has_no_form_for(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    assert NO_ONNX[zoo.info(name).arch] in run("export", name, "--format", "onnx", "-o", str(path), code=2).stderr
+    run("export", name, "--format", "safetensors", "-o", str(path.with_suffix(".safetensors")))
+    assert [made.name for made in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_export_says_what_it_cannot_do(tmp_path: Path, monkeypatch) -> None:
