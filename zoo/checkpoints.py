@@ -156,7 +156,8 @@ def read_checkpoint(path: str | os.PathLike[str], *, sha256: str | None = None) 
         raise FileNotFoundError(f"{path}: no such file")
     if sha256 is not None and (actual := file_sha256(path)) != sha256:
         raise CheckpointError(
-            f"{path}: wrong sha256\n  expected {sha256}\n  actual   {actual}\nThe file is damaged or of another version"
+            f"{path}: wrong sha256\n  expected {sha256}\n  actual   {actual}\n"
+            "The file is damaged or of another version: delete it and try again"
         )
     try:
         with safe_open(path, framework="pt") as stream:
