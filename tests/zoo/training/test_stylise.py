@@ -72,7 +72,7 @@ def test_training_lowers_the_loss_and_releases_a_solver(photos: Path, tmp_path: 
     *_, last = train(recipe(), out, data=photos, steps=40, cpu=True)
     assert last.done and np.isfinite(last.metrics["l_tv"]) and last.metrics["left"] < 1
     record = json.loads((out / "flexible_solver.test.json").read_text())
-    assert record["tasks"] == ["stylize"] and record["metrics"][0]["metric"] == "median L_TV"
+    assert record["tasks"] == ["stylize", "superres"] and record["metrics"][0]["metric"] == "median L_TV"
     module = checkpoints.load_checkpoint(
         out / "flexible_solver.test.safetensors", name="flexible_solver.test", config=record["config"]
     )
