@@ -94,7 +94,8 @@ class Decoder(nn.Module):
 
 def pad(x: Tensor) -> Tensor:
     """One pixel of reflection on each side; of repetition where there is nothing to reflect."""
-    return F.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
+    with torch.autocast(x.device.type, enabled=False):  # which on a CPU would go to float32 and back for this
+        return F.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
 
 
 def reflected(encoder: VGGEncoder, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..registry import register_arch
+from .decoder import pad
 from .vgg import STYLE_LAYERS, channels
 
 LEVELS = len(STYLE_LAYERS)
@@ -73,11 +74,6 @@ def standardised(A: Tensor) -> Tensor:
 def evened(A: Tensor) -> Tensor:
     """Each pixel of (B, C, H, W) with root mean square 1 over its channels: flat parts get as much style as others."""
     return A * torch.rsqrt(A.square().mean(1, keepdim=True) + 1e-4)
-
-
-def pad(x: Tensor) -> Tensor:
-    """One pixel of reflection on each side; of repetition where there is nothing to reflect."""
-    return F.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
 
 
 class LearnedGradient(nn.Module):
