@@ -8,10 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo import checkpoints, registry
+from zoo import checkpoints, precision, registry
 from zoo.models.dncnn import DnCNN
+from zoo.noise import add_noise
 from zoo.tasks import denoise
 from zoo.tasks.denoise import denoise_steps
+
+
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are compared with those of the network itself, in float32."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
 
 
 @pytest.fixture
@@ -65,3 +72,13 @@ def test_grey_pictures_and_other_channels(network):
 def test_a_network_has_no_lam(network):
     with pytest.raises(ValueError, match="lam"):
         denoise(torch.rand(3, 8, 8), "dncnn.test", lam=0.1)
+
+
+def test_bfloat16_costs_next_to_nothing(monkeypatch: pytest.MonkeyPatch, cartoon) -> None:
+    noisy = add_noise(Image.fromarray(cartoon), 25, seed=3)
+    found = []
+    for half in (False, True):
+        monkeypatch.setattr(precision, "has_bfloat16", lambda device, half=half: half)
+        _, info = denoise(noisy, "dncnn.sigma25", sigma=25, reference=cartoon, return_info=True)
+        found.append(info.psnr)
+    assert found[0] != found[1] and found[1] > found[0] - 0.05
