@@ -80,6 +80,15 @@ class Entry:
     """The record of one model: everything that is known about it without building it."""
 
     pattern: ClassVar[re.Pattern[str]] = NAME_PATTERN
+
+    @property
+    def begun(self) -> str:
+        """What the last training run went on from, as a sentence with a space before it; empty where it was fresh."""
+        if self.training is None or not self.training.init:
+            return ""
+        origin = "its own earlier weights" if self.training.init == self.name else self.training.init
+        return f" The last run went on from {origin}; the hours are those of both."
+
     name: str
     """`arch.tag`."""
     summary: str

@@ -102,10 +102,7 @@ def _training(entry: Entry) -> str:
     text = f"Data: {', '.join(entry.data)}." if entry.data else "No data were used."
     if entry.training:
         made = entry.training
-        text += f" {made.hours:g} h on {made.hardware}, seed {made.seed}."
-        if made.init:
-            origin = "its own earlier weights" if made.init == entry.name else made.init
-            text += f" The last run went on from {origin}; the hours are those of both."
+        text += f" {made.hours:g} h on {made.hardware}, seed {made.seed}.{entry.begun}"
     return text
 
 

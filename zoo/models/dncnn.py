@@ -82,6 +82,11 @@ class DnCNN(nn.Module):
                 x = torch.relu(x)
         return self.tv_out(image + x.to(image.dtype))
 
+    @property
+    def has_norm(self) -> bool:
+        """Whether it has batch norm, as for training."""
+        return any(isinstance(norm, nn.BatchNorm2d) for norm in self.norms)
+
     @torch.no_grad()
     def merge_norm(self) -> DnCNN:
         """A network without batch norm that computes what this one does in eval mode."""
@@ -109,7 +114,7 @@ class DnCNN(nn.Module):
         """
         if not factor > 0:
             raise ValueError(f"factor: positive, got {factor}")
-        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.norms):
+        if self.has_norm:
             raise ValueError("factor: the network has batch norm; merge it first")
         other = copy.deepcopy(self)
         first, last = other.convs[0], other.convs[-1]
@@ -137,7 +142,7 @@ class DnCNN(nn.Module):
         """
         if depth < len(self.convs):
             raise ValueError(f"depth: at least {len(self.convs)}, got {depth}")
-        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.norms):
+        if self.has_norm:
             raise ValueError("depth: the network has batch norm; merge it first")
         other = DnCNN(self.channels, depth, self.width, tv=self.tv)
         state = self.state_dict()
@@ -167,7 +172,7 @@ class DnCNN(nn.Module):
         before, now = ((len(one.convs), one.width, one.channels) for one in (merged, self))
         if before != now:
             raise ValueError("its depth, width and channels are {}, {}, {}, not {}, {}, {}".format(*before, *now))
-        if any(isinstance(norm, nn.BatchNorm2d) for norm in merged.norms):
+        if merged.has_norm:
             raise ValueError("it has batch norm")
         if merged.tv and not self.tv:
             raise ValueError("it has TV layers, and this one has none")

@@ -24,16 +24,12 @@ def model_card(entry: Entry, steps: int | None = None) -> str:
         lines.append("")
     if entry.training:
         taken = f", {steps:,} steps" if steps else ""
-        begun, option = "", ""
-        if entry.training.init:
-            origin = "its own earlier weights" if entry.training.init == entry.name else entry.training.init
-            begun = f" The last run went on from {origin}; the hours are those of both."
-            option = f" --init {entry.training.init}"
+        option = f" --init {entry.training.init}" if entry.training.init else ""
         lines += [
             "## Training",
             "",
             f"Data: {', '.join(entry.data)}. {entry.training.hours:g} h on {entry.training.hardware}{taken}, "
-            f"seed {entry.training.seed}.{begun} Again: `zoo train {entry.name} --data PATH{option} --out DIR`.",
+            f"seed {entry.training.seed}.{entry.begun} Again: `zoo train {entry.name} --data PATH{option} --out DIR`.",
             "",
         ]
     lines += [

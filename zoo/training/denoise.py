@@ -143,7 +143,7 @@ class Denoise(Objective):
         if len(released.convs) < len(self.model.convs):
             released = released.deepened(len(self.model.convs))
         noisy = []
-        if any(isinstance(norm, nn.BatchNorm2d) for norm in self.model.norms):
+        if self.model.has_norm:
             generator = torch.Generator().manual_seed(self.recipe.seed)
             start = Moment(0, 0.0, self.recipe.at(0.0), generator, torch.device("cpu"))
             noisy = [self.batch(start)[1] for _ in range(ADOPTING_BATCHES)]
