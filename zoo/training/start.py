@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ def start_from(objective: Objective, init: str | Path) -> None:
     state = read_checkpoint(folder) if folder.is_dir() else None
     if state is not None:
         fill(objective.model, state["model"], str(init))
+        hours = state["elapsed"] / 3600 + (state["start"][1] if state.get("start") else 0.0)
+        objective.start = (json.loads(state["recipe"])["name"], hours)
         return
     known = {name for entry in map(registry.info, registry.list_models()) for name in (entry.name, entry.arch)}
     if str(init) not in known:

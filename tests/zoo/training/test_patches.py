@@ -6,10 +6,11 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
-from zoo.training.denoise import Denoise
+from zoo.training.denoise import LEAST_ERROR, Denoise, log_error
 from zoo.training.objective import Moment
 from zoo.training.patches import Pictures, find_sources, load_pictures, overlaps, random_patches, without
 from zoo.training.recipe import Recipe
@@ -91,3 +92,12 @@ def test_all_processes_together_see_each_example_once_an_epoch() -> None:
     assert sorted(np.concatenate([positions(moment(step), 7, 3, 1) for step in range(7)]).tolist()) == sorted(
         [*range(7)] * 3
     )
+
+
+def test_logarithmic_loss_is_a_mean_of_psnr() -> None:
+    clean = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor([0.3, 0.1, 0.05]).view(3, 1, 1, 1)
+    off = clean + scale * (1 - 2 * (torch.arange(8) % 2))
+    mean_psnr = float(-10 * scale.square().add(LEAST_ERROR).log10().mean())
+    assert float(log_error(off, clean)) == pytest.approx(-mean_psnr * np.log(10) / 10, rel=1e-5)
+    assert log_error(clean, clean).isfinite()

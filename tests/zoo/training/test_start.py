@@ -96,6 +96,9 @@ def test_a_released_model_goes_on_where_it_was(
     assert (first.training.init, second.training.init) == (None, "dncnn_tv.test")
     assert second.training.hours >= first.training.hours
     assert "went on from its own earlier weights" in (tmp_path / "second" / "card.md").read_text()
+    name, hours = again.start or ("", 0.0)
+    assert name == longer.name
+    assert hours == pytest.approx(second.training.hours, abs=0.01), "hours of both runs"
 
 
 def test_weights_fit_other_noise_and_more_layers(
