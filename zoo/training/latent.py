@@ -17,6 +17,7 @@ from .. import registry
 from ..models.latent import LatentModel
 from ..restore.fit import fit_latents, frozen
 from ..restore.pyramid import reconstruction_loss
+from .amortised import Predictor
 from .latent_store import LatentStore
 from .objective import Export, Moment, Objective
 from .pictures import batch_of, load_split
@@ -37,6 +38,10 @@ class FitLatents(Objective):
     gradient is there, at the scheduled `lr_latent`. From the fraction `loss.freeze_norm` of the budget on, batch norm
     uses its running statistics, as it does later when images are restored. All latents start from the same one, unless
     `loss.shared_start` is false.
+
+    With `loss.amortised`, the latents are those that a network predicts from the pictures, for that fraction of the
+    budget, and afterwards each starts from there: with few visits to a picture this is what gets generator and latents
+    near each other. `loss.rank` and `loss.encoder_width` are the network's, `lr_encoder` in the schedule is its rate.
     """
 
     model: LatentModel
@@ -57,6 +62,13 @@ class FitLatents(Objective):
         if self.latent_options.get("kind") not in OPTIMISERS:
             raise ValueError(f"recipe {recipe.name}: loss.latent.kind must be one of {sorted(OPTIMISERS)}")
         self._visit: _Visit | None = None
+        self.amortised = float(recipe.loss.get("amortised", 0.0))
+        self.predictor: Predictor | None = None
+        if self.amortised:
+            if "lr_encoder" not in recipe.schedule:
+                raise ValueError(f"recipe {recipe.name}: schedule needs lr_encoder")
+            options = recipe.loss
+            self.predictor = Predictor(model, int(options["rank"]), int(options["encoder_width"]), recipe.seed)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +82,8 @@ class FitLatents(Objective):
         shared = bool(self.recipe.loss.get("shared_start", True))
 
         def start(number: int) -> Tensor:
+            if self.predictor is not None:
+                return self.predictor.predict(batch_of(self.pictures[0], [number], torch.device("cpu")))[0]
             own = 0 if shared else number + 1
             return self.model.start(torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + own))
 
@@ -79,10 +93,13 @@ class FitLatents(Objective):
         """Decode the pictures."""
         _ = self.pictures
 
-    def batch(self, moment: Moment) -> tuple[Tensor, Tensor]:
-        """The latents and pictures (B, 3, H, W) of the visit that this step belongs to."""
+    def batch(self, moment: Moment) -> tuple[Tensor | None, Tensor]:
+        """The latents and pictures (B, 3, H, W) of the visit that this step belongs to; no latents to predict them."""
         if moment.world > 1:
             raise ValueError("latents are trained by one process; start without accelerate launch, or with one process")
+        if self.predictor is not None and moment.fraction < self.amortised:
+            index = positions(moment, self.store.count, self.recipe.batch, self.recipe.seed)
+            return None, batch_of(self.pictures[0], index, moment.device)
         self.store.settle()
         number = moment.step // self.inner
         if self._visit is None or self._visit.number != number:
@@ -103,13 +120,18 @@ class FitLatents(Objective):
         if self._visit is not None:
             self.store.put(self._visit.index, self._visit.latents)
 
-    def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor], moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, model: nn.Module, batch: tuple[Tensor | None, Tensor], moment: Moment
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean of MSE + Lap-L1; logs the MSE, and the loss at the first and last step of a visit."""
         if moment.fraction >= self.recipe.loss.get("freeze_norm", 1.0):
             for module in self.model.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         latents, pictures = batch
+        if latents is None:
+            assert self.predictor is not None
+            latents = self.predictor.latents(pictures, moment, moment.values["lr_encoder"])
         losses, mse = reconstruction_loss(model(latents).float(), pictures)
         return losses.mean(), {"mse": mse.detach().mean()}
 
@@ -157,11 +179,17 @@ class FitLatents(Objective):
     def state_dict(self) -> dict[str, Any]:
         """The latents that changed, and the visit that is under way."""
         self._note()
-        return {"store": self.store.state_dict(), "visit": self._visit.state_dict() if self._visit else None}
+        return {
+            "store": self.store.state_dict(),
+            "visit": self._visit.state_dict() if self._visit else None,
+            "predictor": self.predictor.state_dict() if self.predictor else None,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.store.load_state_dict(state["store"])
+        if self.predictor is not None:
+            self.predictor.load_state_dict(state["predictor"])
         self._visit = _Visit.from_state(state["visit"]) if state["visit"] else None
 
     def export(self) -> Export:
@@ -174,6 +202,8 @@ class FitLatents(Objective):
 
     def _mean_latent(self) -> Tensor:
         visited = self.store.seen.nonzero()[:, 0].numpy()
+        if self.predictor is not None and not len(visited):
+            visited = np.arange(0, self.store.count, -(-self.store.count // 200))
         total = torch.zeros(self.model.latent_shape, dtype=torch.float64)
         for part in _parts(visited):
             total += self.store.rows(part).double().sum(0)

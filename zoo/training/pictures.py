@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..datasets import ImageFiles, decoded, resize_shorter
 
@@ -40,7 +41,15 @@ def load_split(data: Path, options: Mapping[str, Any], side: int, cache: Path) -
     return tuple(decoded(files, names, side, cache, resize_shorter) for names in (train, val))  # type: ignore[return-value]
 
 
-def batch_of(pixels: np.ndarray, index: np.ndarray | slice, device: torch.device) -> Tensor:
+def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: torch.device) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1]."""
     chosen = torch.from_numpy(np.ascontiguousarray(pixels[index])).to(device)
     return chosen.permute(0, 3, 1, 2).float().div_(255)
+
+
+def as_images(pixels: np.ndarray, size: int, device: torch.device) -> Tensor:
+    """uint8 squares (B, s, s, 3) as (B, 3, size, size) in [0, 1]."""
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float().div(255)
+    if size != images.shape[-1]:
+        images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return images.clamp(0, 1)

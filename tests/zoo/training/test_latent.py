@@ -21,8 +21,10 @@ from zoo import checkpoints
 from zoo.entry import Entry
 from zoo.training import Progress, Recipe, train
 from zoo.training.checkpoint import read_checkpoint
+from zoo.training.latent import FitLatents
 from zoo.training.latent_sampler import release_sampler, stored_latents
 from zoo.training.latent_store import LatentStore
+from zoo.training.objective import make_objective
 from zoo.training.recipe import load_recipe, parse_recipe
 from zoo.training.schedule import Schedule
 
@@ -312,3 +314,49 @@ def test_recipes(name: str, tmp_path: Path) -> None:
     with torch.device("meta"):
         objective = make_objective(recipe, tmp_path, tmp_path)
     assert sum(parameter.numel() for parameter in objective.model.parameters()) > 1e6
+
+
+def amortised(latent: Recipe) -> Recipe:
+    loss = {**latent.loss, "amortised": 0.5, "rank": 8, "encoder_width": 16}
+    return replace(latent, loss=loss, schedule={**latent.schedule, "lr_encoder": Schedule(((0.0, 1e-3),))})
+
+
+def test_predicted_latents_learn_and_become_those_of_the_visits(latent: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = replace(amortised(latent), batch=4)
+    losses = []
+    clock = iter(range(0, 100_000, 5)).__next__
+    for progress in train(recipe, tmp_path / "run", data=faces, cpu=True, steps=60, validate_minutes=1e9, now=clock):
+        losses.append((progress.fraction, progress.values.get("loss", 1.0)))
+    first = [loss for fraction, loss in losses if fraction <= 0.5]
+    assert first[-1] < 0.85 * first[0], "while latents are predicted"
+    after = [loss for fraction, loss in losses if fraction > 0.55]
+    assert after[0] < 0.9 * first[0], "visits start from what was predicted"
+    objective = make_objective(recipe, faces, tmp_path)
+    assert isinstance(objective, FitLatents) and objective.predictor is not None
+    start = objective.store.rows([0, 1])
+    assert torch.equal(start[0], start[1]) is False and start.abs().max() <= 0.01
+    module = checkpoints.load_checkpoint(
+        tmp_path / "run" / "lcm.test.safetensors", config={"size": 64, "width": 0.03125}
+    )
+    assert not [key for key in module.state_dict() if "encoder" in key], "only the prior is released"
+
+
+def test_killed_while_latents_are_predicted(latent: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = amortised(latent)
+    options: dict[str, Any] = {"data": faces, "cpu": True, "steps": 8, "validate_minutes": 1e9}
+    for out, kills in (("whole", ()), ("cut", (2, 3, 6))):
+        for kill in kills:
+            clock = itertools.count(0, 20).__next__
+            for progress in train(recipe, tmp_path / out, resume=True, checkpoint_minutes=0, now=clock, **options):
+                if progress.step >= kill:
+                    break
+        for _ in train(recipe, tmp_path / out, resume=True, now=itertools.count(0, 20).__next__, **options):
+            pass
+    whole, cut = everything(tmp_path / "whole"), everything(tmp_path / "cut")
+    assert all(torch.equal(value, cut[key]) for key, value in whole.items())
+
+
+def test_amortised_needs_a_rate(latent: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = replace(amortised(latent), schedule=latent.schedule)
+    with pytest.raises(ValueError, match="lr_encoder"):
+        make_objective(recipe, faces, tmp_path)

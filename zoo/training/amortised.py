@@ -1,0 +1,88 @@
+"""Latents by a network at first: what it learns from one picture helps the next, which latents of their own do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..models.autoencoder import Encoder
+from ..models.latent import LatentModel
+from .objective import Moment
+
+CLIP = 1.0  # largest norm of the gradient
+
+
+class _Network(nn.Module):
+    """Latents start + scale · Σ c_k v_k, the coefficients c from a convolutional encoder."""
+
+    def __init__(self, model: LatentModel, rank: int, width: int, seed: int) -> None:
+        super().__init__()
+        self.shape = model.latent_shape
+        start = model.start(torch.Generator().manual_seed(seed)).flatten()
+        self.scale = float(start.std())
+        self.encoder = Encoder(3, rank, width, model.size)
+        self.middle = nn.Parameter(start / self.scale)
+        self.basis = nn.Parameter(torch.randn(rank, len(start)) * (0.5 / rank**0.5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, *shape) of images (B, 3, size, size) in [0, 1]."""
+        c = self.encoder(2 * images - 1).float()
+        return (self.scale * (self.middle + c @ self.basis)).unflatten(1, self.shape)
+
+
+class Predictor:
+    """A network from pictures to their latents, that trains along with the generator by an optimiser of its own.
+
+    Its step is taken when the next one begins, or when its state is asked for.
+
+    Args:
+        model: The prior that the latents are for.
+        rank: Number of coefficients; a latent with fewer numbers has as many as these.
+        width: Channels of the encoder at 4×4.
+        seed: Of the latent that all pictures start from.
+    """
+
+    def __init__(self, model: LatentModel, rank: int, width: int, seed: int) -> None:
+        self.model = model
+        rank = min(rank, torch.Size(model.latent_shape).numel())
+        self.network = _Network(model, rank, width, seed)
+        self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
+        self._lr = 0.0
+
+    def latents(self, images: Tensor, moment: Moment, lr: float) -> Tensor:
+        """Latents to train with, (B, *shape): their gradient is the network's."""
+        self.settle()
+        self.network.to(moment.device).train()
+        self._lr = lr
+        return self.model.project_(self.network(images))
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        """Latents as they are predicted now."""
+        self.settle()
+        self.network.eval()
+        with torch.autocast(images.device.type, enabled=False):
+            return self.model.project_(self.network.to(images.device)(images))
+
+    def settle(self) -> None:
+        """Take the step whose gradient is there."""
+        parameters = list(self.network.parameters())
+        if all(parameter.grad is None for parameter in parameters):
+            return
+        nn.utils.clip_grad_norm_(parameters, CLIP)
+        self._optimiser.param_groups[0]["lr"] = self._lr
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        self.settle()
+        return {"network": self.network.state_dict(), "optimiser": self._optimiser.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
