@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.models.flexible_solver import LEVELS, NORMS, FlexibleSolver, LearnedGradient, Style, mix, normalised, pad
+from zoo.models.flexible_solver import (
+    LEVELS,
+    MATRICES,
+    NORMS,
+    RIDGE,
+    FlexibleSolver,
+    LearnedGradient,
+    Style,
+    mix,
+    normalised,
+    pad,
+    root,
+)
 
 CHANNELS = [2, 4, 8, 16, 16]
 
@@ -43,8 +55,7 @@ def sum_of_backward_maps(step: LearnedGradient, x: Tensor, style: Style, betas: 
         f = A.clamp(min=0)
     total = torch.zeros_like(x)
     for level in range(LEVELS):
-        S = normalised(style.grams[level]) / CHANNELS[level]
-        filters = step.G[level].T @ S[0] @ step.H[level]
+        filters = step.G[level].T @ style.grams[level][0] @ step.H[level]
         b = torch.einsum("bchw,cd->bdhw", maps[level].clamp(min=0), filters)
         for below in range(level, -1, -1):
             b = step.backwards[below](pad(b * (maps[below] > 0)))
@@ -56,7 +67,8 @@ def sum_of_backward_maps(step: LearnedGradient, x: Tensor, style: Style, betas: 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_one_cascade_equals_the_sum_over_levels(norm):
-    net, x, style = solver(norm=norm), picture(), Style(grams(1))
+    net, x = solver(norm=norm), picture()
+    style = Style(net.conditioned(grams(1)))
     betas = [1.0, 0.0, 0.5, 2.0, 0.7]
     with torch.no_grad():
         got = net.steps[0](x, [style], torch.tensor([betas]))
@@ -66,10 +78,11 @@ def test_one_cascade_equals_the_sum_over_levels(norm):
 def test_the_update_is_linear_in_betas():
     net, x, style = solver(), picture(), Style(grams(1))
     with torch.no_grad():
+        assert torch.equal(net(x, [style], torch.zeros(LEVELS)), x)
+        style = Style(net.conditioned(style.grams))
         each = [net.steps[0](x, [style], torch.eye(LEVELS)[i : i + 1]) for i in range(LEVELS)]
         assert all(part.abs().max() > 1e-6 for part in each)
         torch.testing.assert_close(net.steps[0](x, [style], torch.ones(1, LEVELS)), sum(each), rtol=1e-4, atol=1e-5)
-        assert torch.equal(net(x, [style], torch.zeros(LEVELS)), x)
 
 
 def test_mixing():
@@ -90,6 +103,7 @@ def test_masks_assign_styles_to_regions():
     with torch.no_grad():
         everywhere = net(x, [Style(a, torch.ones_like(left))])
         torch.testing.assert_close(everywhere, net(x, [Style(a)]))
+        a, b = net.conditioned(a), net.conditioned(b)
         halves = net.steps[0](x, [Style(a, left), Style(b, 1 - left)], torch.ones(1, LEVELS))
         only = net.steps[0](x, [Style(a, left)], torch.ones(1, LEVELS))
         other = net.steps[0](x, [Style(b, 1 - left)], torch.ones(1, LEVELS))
@@ -129,10 +143,42 @@ def test_pictures_of_a_batch_do_not_meet():
             torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_contrast_of_the_style_does_not_matter():
-    net, x, style = solver(), picture(), grams(1)
+def test_roots_of_gram_matrices():
+    for gram in grams(1, 3):
+        R = root(gram)
+        torch.testing.assert_close(R, R.mT)
+        squared = R @ R
+        torch.testing.assert_close(squared, gram * (squared[:, :1, :1] / gram[:, :1, :1]), rtol=1e-3, atol=1e-4)
+        eigenvalues = torch.linalg.eigvalsh(R)
+        assert eigenvalues.min() > -1e-4
+        torch.testing.assert_close(eigenvalues.square().mean(-1), torch.ones(3))
+    assert root(torch.zeros(1, 4, 4)).isfinite().all()
+
+
+def test_matrices_relative_to_the_average_style():
+    net = solver(matrices="relative")
+    assert not net.calibrated and solver().calibrated
+    average = [gram[0] for gram in grams(5)]
+    net.calibrate(average)
+    assert net.calibrated
+    # the average itself is the identity, up to what the ridge takes from weak directions
+    for matrix, c in zip(net.conditioned(tuple(gram[None] for gram in average)), CHANNELS, strict=True):
+        values = torch.linalg.eigvalsh(average[CHANNELS.index(c)])
+        strong = values / values.mean() > 20 * RIDGE
+        assert strong.any()
+        torch.testing.assert_close(matrix[0].diagonal().mean(), torch.tensor(1.0), rtol=0.1, atol=0)
+    again = FlexibleSolver(2, 3, encoder_width=2, matrices="relative")
+    again.load_state_dict(net.state_dict())
+    assert again.calibrated, "the average style is part of the weights"
+
+
+@pytest.mark.parametrize("matrices", MATRICES)
+def test_contrast_of_the_style_does_not_matter(matrices):
+    net, x, style = solver(matrices=matrices), picture(), grams(1)
     with torch.no_grad():
-        torch.testing.assert_close(net(x, [Style(style)]), net(x, [Style(tuple(7 * s for s in style))]))
+        torch.testing.assert_close(
+            net(x, [Style(style)]), net(x, [Style(tuple(7 * s for s in style))]), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_gradient_flows_through_what_is_pushed_and_not_through_the_step_function():
@@ -162,5 +208,7 @@ def test_bad_configuration():
         FlexibleSolver(decoder="tanh")
     with pytest.raises(ValueError, match="norm"):
         FlexibleSolver(norm="batch")
+    with pytest.raises(ValueError, match="matrices"):
+        FlexibleSolver(matrices="cube")
     with pytest.raises(ValueError, match="iterations"):
         FlexibleSolver(iterations=0)

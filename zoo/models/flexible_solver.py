@@ -21,6 +21,8 @@ LEVELS = len(STYLE_LAYERS)
 WIDTHS = (1, 2, 4, 8, 8)  # channels of the forward maps, in units of L
 DECODERS = ("heaviside", "relu")
 NORMS = ("pixel", "instance", "none")
+MATRICES = ("gram", "root", "relative")
+RIDGE = 0.01  # on the average style's eigenvalues, of which the mean is 1
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ def normalised(gram: Tensor) -> Tensor:
     """Gram matrices (B, c, c) divided by ‖Gram‖_F / c: what the solver sees does not depend on contrast."""
     size = gram.flatten(-2).norm(dim=-1)[..., None, None] / gram.shape[-1]
     return gram / size.clamp_min(1e-8)
+
+
+def root(gram: Tensor) -> Tensor:
+    """Square roots of Gram matrices (B, c, c), positive semi-definite, with eigenvalues of root mean square 1."""
+    with torch.autocast(gram.device.type, enabled=False):
+        # in float64: of matrices of nearly equal eigenvalues the method does not always converge in float32
+        values, vectors = torch.linalg.eigh(gram.double())
+        values = values.clamp_min(0).sqrt()
+        values = values / values.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
+        return ((vectors * values.unsqueeze(-2)) @ vectors.mT).to(gram.dtype)
 
 
 def standardised(A: Tensor) -> Tensor:
@@ -122,7 +134,7 @@ class LearnedGradient(nn.Module):
             H.copy_(-G)
 
     def forward(self, x: Tensor, styles: Sequence[Style], betas: Tensor) -> Tensor:
-        """The update of x (B, 3, H, W). `betas` (B or 1, 5): weights of the levels."""
+        """The update of x (B, 3, H, W) by matrices of `conditioned`. `betas` (B or 1, 5): weights of the levels."""
         maps: list[Tensor] = []  # A_l, before the ReLU
         f = x
         for level, conv in enumerate(self.forwards):
@@ -149,8 +161,7 @@ class LearnedGradient(nn.Module):
         B, C, h, w = f.shape
         total: Tensor | None = None
         for style in styles:
-            gram = normalised(style.grams[level])
-            filters = self.G[level].mT @ gram.to(f.dtype) @ self.H[level] / gram.shape[-1]  # (B or 1, C, C)
+            filters = self.G[level].mT @ style.grams[level].to(f.dtype) @ self.H[level]  # (B or 1, C, C)
             rows = f.permute(0, 2, 3, 1).reshape(B, h * w, C)
             part = (rows @ filters).view(B, h, w, C).permute(0, 3, 1, 2)
             if style.mask is not None:
@@ -172,9 +183,13 @@ class FlexibleSolver(nn.Module):
         encoder_width: Channels of that encoder's first layer.
         decoder: Non-linearity of the backward maps, one of `DECODERS`.
         norm: Of the forward maps, one of `NORMS`; see `LearnedGradient`.
+        matrices: What equation 7 has between G and H, one of `MATRICES`. "gram": the style's Gram matrix over its own
+            norm, as in the paper. Activations being positive, nearly all of that is in one eigenvalue, their mean, and
+            textures hardly show. "root": its square root, in which they show more. "relative": the square root of
+            W Gram W, where the average style's W Gram W is the identity: what differs between styles.
 
     Raises:
-        ValueError: a number below 1, or an unknown decoder or norm.
+        ValueError: a number below 1, or an unknown decoder, norm or kind of matrices.
     """
 
     def __init__(
@@ -185,6 +200,7 @@ class FlexibleSolver(nn.Module):
         encoder_width: int = 32,
         decoder: str = "heaviside",
         norm: str = "pixel",
+        matrices: str = "gram",
     ) -> None:
         super().__init__()
         if min(iterations, width, encoder_width) < 1:
@@ -193,11 +209,37 @@ class FlexibleSolver(nn.Module):
             raise ValueError(f"decoder: one of {DECODERS}, got {decoder!r}")
         if norm not in NORMS:
             raise ValueError(f"norm: one of {NORMS}, got {norm!r}")
+        if matrices not in MATRICES:
+            raise ValueError(f"matrices: one of {MATRICES}, got {matrices!r}")
+        self.matrices = matrices
         self.encoder = encoder
         self.encoder_channels = [channels(encoder_width)[name] for name in STYLE_LAYERS]
         self.steps = nn.ModuleList(
             LearnedGradient(width, self.encoder_channels, decoder, norm) for _ in range(iterations)
         )
+        if matrices == "relative":
+            for level, c in enumerate(self.encoder_channels):
+                self.register_buffer(f"whitening{level + 1}", torch.eye(c))
+
+    @property
+    def whitening(self) -> list[Tensor]:
+        """W_l, the inverse square roots of the average style's Gram matrices."""
+        return [self.get_buffer(f"whitening{level + 1}") for level in range(LEVELS)]
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the average style is known, or not needed."""
+        return self.matrices != "relative" or not torch.equal(
+            self.whitening[0].cpu(), torch.eye(len(self.whitening[0]))
+        )
+
+    @torch.no_grad()
+    def calibrate(self, average: Sequence[Tensor]) -> None:
+        """Set the average style: Gram matrices (c_l, c_l) of the five levels."""
+        for W, gram in zip(self.whitening, average, strict=True):
+            values, vectors = torch.linalg.eigh(gram.double())
+            values = values.clamp_min(0) / values.mean() + RIDGE
+            W.copy_((vectors * values.rsqrt()) @ vectors.mT)
 
     def iterate(
         self,
@@ -210,7 +252,7 @@ class FlexibleSolver(nn.Module):
 
         Args:
             content: X(0), (B, 3, H, W) in [0, 1]; any size from 1 pixel.
-            styles: At least one. Several: each in its region.
+            styles: At least one, with Gram matrices of any contrast. Several: each in its region.
             betas: β_l ≥ 0 of the five levels, (5,) or (B, 5); None: 1. All times one number is the global intensity.
             prox: P of equation 16, applied after each update.
 
@@ -222,6 +264,7 @@ class FlexibleSolver(nn.Module):
         if len(betas) not in (1, B):
             raise ValueError(f"betas: (5,) or ({B}, 5), got {tuple(betas.shape)}")
         x = content
+        styles = [Style(self.conditioned(style.grams), style.mask) for style in styles]
         for step in self.steps:
             x = x - step(x, styles, betas)
             if prox is not None:
@@ -239,6 +282,15 @@ class FlexibleSolver(nn.Module):
         """X(N) clipped to [0, 1], or, with `iterates`, all of X(1) … X(N) as they are; arguments as in `iterate`."""
         made = list(self.iterate(content, styles, betas, prox))
         return made if iterates else made[-1].clamp(0, 1)
+
+    def conditioned(self, grams: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The matrices between G and H of equation 7, such that what they filter keeps its size."""
+        if self.matrices == "relative":
+            pairs = zip(grams, self.whitening, strict=True)
+            return tuple(root(W.to(gram) @ gram @ W.to(gram)) for gram, W in pairs)
+        if self.matrices == "root":
+            return tuple(root(gram) for gram in grams)
+        return tuple(normalised(gram) / gram.shape[-1] for gram in grams)
 
     def golden_input(self) -> tuple[Tensor, list[Style]]:
         """A picture from a formula, and Gram matrices of waves as its style."""

@@ -16,8 +16,8 @@ from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
 from ..style.loss import CONTENT_WEIGHT, gram, loss_terms, style_targets
 from .objective import Export, Moment
 from .photographs import Photographs
+from .pictures import as_images
 from .recipe import Recipe
-from .stylise import as_images
 
 
 class SingleStyle(Photographs):

@@ -19,8 +19,9 @@ from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
 from ..style.loss import Grams, content_target, style_targets, total_loss
 from .objective import Objective
 from .patches import find_sources
+from .pictures import as_images
 from .recipe import Recipe
-from .stylise import HELD_OUT, as_images
+from .stylise import HELD_OUT
 
 
 class Photographs(Objective):

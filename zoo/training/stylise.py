@@ -11,22 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..datasets import ImageFiles, decoded, resize_shorter
 from ..loading import load
-from ..models.flexible_solver import LEVELS, FlexibleSolver, Style
+from ..models.flexible_solver import LEVELS, FlexibleSolver, Style, normalised
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
-from ..style.loss import gram, total_loss, total_variation
+from ..style.loss import gram, terms_of, total_loss, total_variation
 from .objective import Export, Moment, Objective
 from .patches import find_sources
+from .pictures import as_images
 from .recipe import Recipe
+from .teacher import TaughtPairs
 
 HELD_OUT = 24
 KEEP = 0.9  # probability that a style level takes part in a step (Puy & Pérez, section 5.1)
 NOISE = 0.1  # largest amplitude of the noise on both pictures
 OUTSIDE = 2.0  # weight of `outside`: the loss clips such pixels, so it would never bring them back
-Batch = tuple[Tensor, Tensor, Tensor]
+PIXELS = 4.0  # weight of pixels beside activations, whose mean square is 1, where a teacher is imitated
+Batch = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
 class Stylise(Objective):
@@ -83,23 +85,64 @@ class Stylise(Objective):
     def prepare(self) -> None:
         """Decode the pictures and load the encoder."""
         _ = self.pictures, self.encoder
+        if not self.model.calibrated:
+            self._calibrate()
+        if self.recipe.schedule.get("imitate"):
+            _ = self.taught
+
+    @torch.no_grad()
+    def _calibrate(self) -> None:
+        """The average of the normalised Gram matrices of some pictures."""
+        pixels = self.pictures[0]
+        some = pixels[:: max(1, len(pixels) // 200)]
+        sums = [torch.zeros(c, c) for c in self.model.encoder_channels]
+        for start in range(0, len(some), 8):
+            features = self.encoder(as_images(some[start : start + 8], 128, torch.device("cpu")), STYLE_LAYERS)
+            for total, layer in zip(sums, STYLE_LAYERS, strict=True):
+                total += normalised(gram(features[layer])).sum(0)
+        self.model.calibrate(sums)
 
     def batch(self, moment: Moment) -> Batch:
-        """Contents and styles (B, 3, s, s) in [0, 1], with noise, and betas (B, 5)."""
-        pixels, size, B = self.pictures[0], int(moment.values["size"]), self.recipe.batch
+        """Contents and styles (B, 3, s, s) in [0, 1], with noise, and betas (B, 5).
+
+        While a teacher is imitated, half of the pairs are taught ones, without noise, and come first, and there is
+        what the teacher made of them.
+        """
+        size, B = int(moment.values["size"]), self.recipe.batch
+        made = None
+        if moment.values.get("imitate", 0.0) > 0:
+            content, style, made = self.taught.draw(-(-B // 2), size, moment.generator, moment.device)
+            betas = torch.ones(len(made), LEVELS, device=moment.device)
+            if len(made) == B:
+                return content, style, betas, made
+            others = self._pairs_with_noise(B - len(made), size, moment)
+            content, style, betas = (torch.cat(both) for both in zip((content, style, betas), others, strict=True))
+        else:
+            content, style, betas = self._pairs_with_noise(B, size, moment)
+        content, style = (x.contiguous(memory_format=torch.channels_last) for x in (content, style))
+        return content, style, betas, made
+
+    def _pairs_with_noise(self, B: int, size: int, moment: Moment) -> tuple[Tensor, Tensor, Tensor]:
+        pixels = self.pictures[0]
         drawn = torch.randint(len(pixels), (2 * B,), generator=moment.generator)
         images = as_images(pixels[drawn.numpy()], size, moment.device)
         flip = torch.rand(2 * B, 1, 1, 1, generator=moment.generator) < 0.5
         images = torch.where(flip.to(moment.device), images.flip(3), images)
         amplitude = NOISE * torch.rand(2 * B, 1, 1, 1, generator=moment.generator)
         noise = amplitude * (2 * torch.rand(images.shape, generator=moment.generator) - 1)
-        images = (images + noise.to(images)).clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        images = (images + noise.to(images)).clamp(0, 1)
         betas = (torch.rand(B, LEVELS, generator=moment.generator) < KEEP).float() / KEEP
         return images[:B], images[B:], betas.to(moment.device)
 
     def loss(self, model: nn.Module, batch: Batch, moment: Moment) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean over pairs and over the last and one earlier iterate; logs the share that the last one leaves."""
-        content, style, betas = batch
+        """Mean over pairs of the share of the content's own L_TV that is left, and of the distance to a teacher.
+
+        Without a teacher the shares are those of the last and one earlier iterate: every earlier one has its turn, the
+        paper's sum over t at less cost. With one, the share is the last's, weighted by 1 - `imitate`, and the distance
+        in activations, weighted by `imitate`, is the last's too; earlier iterates are to be pictures in between.
+        Logs the share that the last one leaves.
+        """
+        content, style, betas, made = batch
         encoder = self.encoder.to(moment.device)
         with torch.no_grad():
             features = encoder(style, STYLE_LAYERS)
@@ -110,15 +153,34 @@ class Stylise(Objective):
             whole = (own + 0.3 * total_variation(content)).clamp_min(self.recipe.loss.get("floor", 0.05))
         iterates = model(content, [Style(tuple(grams.values()))], betas, iterates=True)
         used = [len(iterates) - 1]
-        if len(iterates) > 1:  # every earlier iterate has its turn: the paper's sum over t at less cost
+        if len(iterates) > 1 and made is None:
             used.append(int(torch.randint(len(iterates) - 1, (), generator=moment.generator)))
-        shares = [
-            (total_loss(encoder, x, grams, target, betas) + OUTSIDE * outside(x)) / whole
-            for x in (iterates[t] for t in used)
-        ]
-        shares = [torch.where(share < 10, share, 10 + 0 * share) for share in shares]  # one wild pair spoils no step
+        activations = [encoder(iterates[t].clamp(0, 1), (*STYLE_LAYERS, CONTENT_LAYER)) for t in used]
+        shares = []
+        for t, features in zip(used, activations, strict=True):
+            x = iterates[t]
+            share = (terms_of(features, x, grams, target, betas).total + OUTSIDE * outside(x)) / whole
+            shares.append(torch.where(share < 10, share, 10 + 0 * share))  # one wild pair spoils no step
         left = shares[0].detach()
-        return torch.stack(shares).mean(), {"left": left.mean(), "left_median": left.median()}
+        logged = {"left": left.mean(), "left_median": left.median()}
+        loss = torch.stack(shares).mean()
+        if made is not None:
+            n = len(made)
+            with torch.no_grad():
+                wanted = encoder(made, STYLE_LAYERS)
+            distance = torch.stack([_apart(activations[0][layer][:n], wanted[layer]) for layer in STYLE_LAYERS]).mean()
+            between = [torch.lerp(content[:n], made, t / len(iterates)) for t in range(1, len(iterates) + 1)]
+            pixels = torch.stack([_apart(x[:n], y) for x, y in zip(iterates, between, strict=True)]).mean()
+            imitate = moment.values["imitate"]
+            loss = (1 - imitate) * loss + imitate * (distance + PIXELS * pixels)
+            logged |= {"distance": distance.detach(), "pixels": pixels.detach()}
+        return loss, logged
+
+    @cached_property
+    def taught(self) -> TaughtPairs:
+        """Pairs of training pictures in the style of one another, by the recipe's `loss.teacher`."""
+        loss = self.recipe.loss
+        return TaughtPairs(loss["teacher"], self.pictures[0], int(loss["pairs"]), int(loss["pairs_size"]), self.cache)
 
     @staticmethod
     def _style_loss(own: Mapping[str, Tensor], grams: Mapping[str, Tensor], betas: Tensor) -> Tensor:
@@ -175,15 +237,11 @@ class Stylise(Objective):
         ]
 
 
+def _apart(x: Tensor, y: Tensor) -> Tensor:
+    return (x.float() - y.float()).square().mean()
+
+
 def outside(x: Tensor) -> Tensor:
     """Mean square, (B,), of how far the values of (B, C, H, W) are outside [0, 1]."""
     x = x.float()
     return (x - x.clamp(0, 1)).square().mean((1, 2, 3))
-
-
-def as_images(pixels: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """uint8 squares (B, s, s, 3) as (B, 3, size, size) in [0, 1]."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float().div(255)
-    if size != images.shape[-1]:
-        images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    return images.clamp(0, 1)

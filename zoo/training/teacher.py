@@ -1,0 +1,77 @@
+"""What another method makes of pairs of photographs, for a network to imitate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import registry
+from ..loading import load
+from ..models.wct import WCT
+from .pictures import as_images
+
+TOGETHER = 8
+
+
+class TaughtPairs:
+    """Pairs of pictures, and the first in the style of the second as a trained model has it.
+
+    They are made when they are first asked for and kept in a file, which the name of the teacher's weights, the
+    pictures and all settings go into.
+
+    Args:
+        teacher: Registry name of a WCT.
+        pixels: Pictures uint8 (n, s, s, 3).
+        count: Number of pairs.
+        size: Height and width of what is made.
+        cache: Folder for the file.
+        seed: Of the pairs.
+    """
+
+    def __init__(self, teacher: str, pixels: np.ndarray, count: int, size: int, cache: Path, seed: int = 0) -> None:
+        self.teacher, self.pixels, self.size, self.cache = teacher, pixels, size, cache
+        generator = torch.Generator().manual_seed(seed)
+        self.pairs = torch.randint(len(pixels), (count, 2), generator=generator)
+        self.made = self._read_or_make()
+
+    def _read_or_make(self) -> np.ndarray:
+        known = (self.teacher, registry.info(self.teacher).sha256, self.size, self.pairs.tolist())
+        digest = hashlib.sha256(repr(known).encode() + self.pixels.tobytes()).hexdigest()
+        path = self.cache / f"taught-{digest[:16]}.npy"
+        if path.exists():
+            return np.load(path)
+        made = np.concatenate([self._make(part) for part in self.pairs.split(TOGETHER)])
+        self.cache.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".part{os.getpid()}")
+        with open(part, "wb") as file:
+            np.save(file, made)
+        os.replace(part, path)
+        return made
+
+    @torch.no_grad()
+    def _make(self, pairs: Tensor) -> np.ndarray:
+        teacher = load(self.teacher)
+        if not isinstance(teacher, WCT):
+            raise ValueError(f"teacher: {self.teacher} is no WCT")
+        content, style = (
+            as_images(self.pixels[pairs[:, side].numpy()], self.size, torch.device("cpu")) for side in (0, 1)
+        )
+        with torch.autocast("cpu", torch.bfloat16):
+            made = teacher.stylise(content, [style], [1.0]).float().clamp(0, 1)
+        return made.mul(255).round().byte().permute(0, 2, 3, 1).numpy()
+
+    def draw(self, count: int, size: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, ...]:
+        """Contents, styles and what was made of them, (count, 3, size, size) each, half of the triples mirrored."""
+        chosen = torch.randint(len(self.pairs), (count,), generator=generator)
+        flip = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(device)
+        pairs = self.pairs[chosen].numpy()
+        parts = (self.pixels[pairs[:, 0]], self.pixels[pairs[:, 1]], self.made[chosen.numpy()])
+        images = (as_images(part, size, device) for part in parts)
+        return tuple(
+            torch.where(flip, image.flip(3), image).contiguous(memory_format=torch.channels_last) for image in images
+        )
