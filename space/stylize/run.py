@@ -103,12 +103,16 @@ def _transfer(visit: Visit, content: Picture, controls: Controls) -> Iterator[Up
         cache=visit.memory.setdefault("grams", GramCache(OWN_STYLES)),
         **arguments,
     )
-    before = None
+    before, after = None, ""
     strip: list[tuple[str, str]] = []
     written, cost = time.perf_counter(), 0.0
     for step in steps:
         if before is None:
             before = _before(visit, content, step)
+        if step.measuring:
+            after = content.save(step.image, "stylized")
+            yield shown(pair=(before, after), status=status_html(summary(step.info)), running=True)
+            continue
         if not slow or step.done or step.iteration in STRIP:
             strip.append((_thumbnail(content, step), f"X({step.iteration})"))
         if slow and not step.done:
@@ -118,7 +122,7 @@ def _transfer(visit: Visit, content: Picture, controls: Controls) -> Iterator[Up
                 written = time.perf_counter()
                 cost = written - start
             yield shown(pair=pair, status=status_html(under_way(step.info), step.progress), running=True)
-    after = content.save(step.image, "stylized")
+    after = after or content.save(step.image, "stylized")
     yield shown(
         pair=(before, after),
         status=status_html(summary(step.info)),

@@ -103,7 +103,8 @@ def text(page: str) -> str:
 
 
 def test_result_is_the_tasks(visit: Visit, solver: FlexibleSolver) -> None:
-    first, (pair, status, figures, strip, download, settings, halt) = transfer(visit, intensity=0.5)
+    first, shown_early, (pair, status, figures, strip, download, settings, halt) = transfer(visit, intensity=0.5)
+    assert shown_early[0] == pair and skipped(shown_early[2]), "the picture does not wait for its figures"
     assert "Working" in first[1] and first[-1] == gr.update(interactive=True)
     assert visit.content is not None
     expected, info = task.stylize(visit.content.image, FIRST_PAINTING, intensity=0.5, model=SOLVER, return_info=True)
@@ -153,10 +154,10 @@ def test_controls_that_move(visit: Visit, solver: FlexibleSolver, monkeypatch: p
     assert "press Transfer" in update[1]
     [update] = transfer(without_style(0, visit), run.transfer_live)
     assert "Choose a style" in update[1]
-    [update] = transfer(visit, run.transfer_live)
+    *_, update = transfer(visit, run.transfer_live)
     assert not skipped(update[0]), "a small picture follows at once"
     monkeypatch.setattr(run, "LIVE_SIDE", 32)
-    [update] = transfer(visit, run.transfer_live)
+    *_, update = transfer(visit, run.transfer_live)
     assert "press Transfer" in update[1]
 
 

@@ -83,11 +83,15 @@ def test_result_is_the_solvers(solver):
 def test_steps_begin_with_the_content(solver):
     content = picture()
     states = list(stylize_steps(content, DUSK, model=solver))
-    assert [state.iteration for state in states] == [0, 1, 2]
-    assert [state.done for state in states] == [False, False, True] and states[-1].progress == 1
+    assert [state.iteration for state in states] == [0, 1, 2, 2]
+    assert [state.done for state in states] == [False, False, False, True] and states[-1].progress == 1
     assert torch.equal(states[0].image, content)
     assert torch.equal(states[1].image, stylize(content, DUSK, model=solver, steps=1))
-    assert states[1].info.loss is None and states[2].info.loss is not None
+    # the result is there before its loss is
+    assert [state.measuring for state in states] == [False, False, True, False]
+    assert torch.equal(states[2].image, states[3].image) and states[2].progress < 1
+    assert states[2].info.loss is None and states[3].info.loss is not None
+    assert len(list(stylize_steps(content, DUSK, model=solver, measure=False))) == 3
 
 
 def test_gatys_streams(solver):

@@ -19,7 +19,7 @@ from zoo.models.gatys import Gatys
 from zoo.models.srcnn import SRCNN
 from zoo.prox import Degradation, upsample
 from zoo.superres.pictures import luminance
-from zoo.superres.ranking import choose, installed, takes_reference
+from zoo.superres.ranking import BICUBIC, choose, installed, takes_reference
 from zoo.superres.shrink import shrink
 from zoo.tasks import texture_super_resolve, texture_super_resolve_steps
 
@@ -199,13 +199,16 @@ def test_refusals(arguments: dict[str, Any], error: type[Exception], message: st
 def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 
-    entries = {name: one for name, one in registry._entries().items() if one.arch != "flexible_solver"}
-    monkeypatch.setattr(registry, "_entries", lambda: entries)
-    assert choose().name == "gatys.vgg19_half" and isinstance(load(choose().name), Gatys)
-    assert "by optimisation" in choose().reason
+    assert choose().name == "gatys.vgg19_half" == installed()[0].name and isinstance(load(choose().name), Gatys)
+    assert "6.84 dB" in choose().reason
+    entries = {name: one for name, one in registry._entries().items() if one.arch != "gatys"}
     entries["flexible_solver.n4_l16"] = dataclasses.replace(
         registry.info("gatys"), name="flexible_solver.n4_l16", config={}, default=True
     )
+    monkeypatch.setattr(registry, "_entries", lambda: entries)
     assert choose().name == "flexible_solver.n4_l16" == installed()[0].name
+    del entries["flexible_solver.n4_l16"]
+    assert choose().name == BICUBIC
+    monkeypatch.undo()
     assert choose("gatys").reason == "as asked"
     assert takes_reference("auto") and takes_reference("gatys") and not takes_reference("bicubic")

@@ -24,8 +24,8 @@ def superres(
     model: Annotated[
         str,
         typer.Option(
-            help="See `zoo list --task superres`; bicubic: interpolation; auto: a flexible solver where one is "
-            "installed, else the optimisation."
+            help="See `zoo list --task superres`; bicubic: interpolation; auto: the best of those that can be "
+            "guided and are installed."
         ),
     ] = "auto",
     lam: Annotated[float, typer.Option(help="Weight of the data term: how exactly the input is met.")] = 50.0,

@@ -28,7 +28,9 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, h, w) -> (B, outside, ⌈h/stride⌉, ⌈w/stride⌉)."""
         mode = "reflect" if min(x.shape[-2:]) > self.reach else "replicate"
-        y = self.conv(F.pad(x, [self.reach] * 4, mode=mode))
+        with torch.autocast(x.device.type, enabled=False):  # which on a CPU would go to float32 and back for this
+            padded = F.pad(x, [self.reach] * 4, mode=mode)
+        y = self.conv(padded)
         # a map of one pixel has no variance to normalise by
         return y if self.norm is None or y.shape[-2:].numel() == 1 else self.norm(y)
 

@@ -79,6 +79,8 @@ class StylizeStep:
     infos: tuple[StylizeInfo, ...]
     """One for each picture that was begun."""
     done: bool
+    measuring: bool = False
+    """The picture is as it will be at the end, and only its loss is not known yet."""
 
     @property
     def info(self) -> StylizeInfo:
@@ -300,20 +302,33 @@ class _Plan:
             for state in engines.states(self.module, job):
                 grey = self.settings.color == "content"
                 whole[index] = (recoloured(state.image, content) if grey else state.image)[0].to(whole)
-                seconds = time.perf_counter() - start
-                before, after = None, state.terms
-                if state.done and self.measure and (found := engines.measured(job, state.image)):
-                    before, after = found
                 infos[index] = dataclasses.replace(
                     base,
                     iterations=state.iteration,
-                    seconds=seconds,
-                    loss_before=as_loss(before),
-                    loss=as_loss(after),
+                    seconds=time.perf_counter() - start,
+                    loss=as_loss(state.terms),
                 )
-                done = state.done and index == count - 1
-                progress = 1.0 if done else (index + state.progress) / count
-                yield StylizeStep(self.content.restore(whole.clone()), state.iteration, progress, tuple(infos), done)
+                last = state.done and index == count - 1
+                share = (index + state.progress) / count
+                if state.done and self.measure:
+                    if state.terms is None:  # which takes as long as a fast network: not before the picture is shown
+                        yield self._step(whole, state.iteration, 0.99 * share, infos, measuring=True)
+                    if found := engines.measured(job, state.image):
+                        before, after = map(as_loss, found)
+                        infos[index] = dataclasses.replace(infos[index], loss_before=before, loss=after)
+                yield self._step(whole, state.iteration, 1.0 if last else share, infos, done=last)
+
+    def _step(
+        self,
+        whole: Tensor,
+        iteration: int,
+        progress: float,
+        infos: Sequence[StylizeInfo],
+        done: bool = False,
+        measuring: bool = False,
+    ) -> StylizeStep:
+        image = self.content.restore(whole.clone())
+        return StylizeStep(image, iteration, progress, tuple(infos), done, measuring)
 
     def _job(self, content: Tensor) -> Job:
         pictures = list(self.pictures)

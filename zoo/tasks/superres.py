@@ -107,8 +107,8 @@ def texture_super_resolve(
             more than 1024 pixels the middle is used. Its mean and contrast are matched to those of `low`. None: not
             guided; only the data, and closeness to bicubic interpolation, count.
         scale: 2, 3 or 4.
-        model: An entry of the registry for the task "superres", a module, "bicubic", or "auto": a flexible solver where
-            one is installed, else the optimisation.
+        model: An entry of the registry for the task "superres", a module, "bicubic", or "auto": the best of
+            those that can be guided and are installed.
         lam: λ_R ≥ 0 of the data term ‖X_low − D X‖².
         intensity: ≥ 0, weighs the reference: multiplies the β.
         steps: Iterations; None: all that a solver has, 30 of the optimisation.
