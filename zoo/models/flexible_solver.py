@@ -21,8 +21,8 @@ LEVELS = len(STYLE_LAYERS)
 WIDTHS = (1, 2, 4, 8, 8)  # channels of the forward maps, in units of L
 DECODERS = ("heaviside", "relu")
 NORMS = ("pixel", "instance", "none")
-MATRICES = ("gram", "root", "relative")
-RIDGE = 0.01  # on the average style's eigenvalues, of which the mean is 1
+MATRICES = ("gram", "root", "relative", "whitened")
+RIDGE = 0.01  # on the average style's eigenvalues, of their mean
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,14 @@ def normalised(gram: Tensor) -> Tensor:
     return gram / size.clamp_min(1e-8)
 
 
-def root(gram: Tensor) -> Tensor:
-    """Square roots of Gram matrices (B, c, c), positive semi-definite, with eigenvalues of root mean square 1."""
+def root(gram: Tensor, even: bool = True) -> Tensor:
+    """Square roots of Gram matrices (B, c, c), positive semi-definite; `even`: with eigenvalues of mean square 1."""
     with torch.autocast(gram.device.type, enabled=False):
         # in float64: of matrices of nearly equal eigenvalues the method does not always converge in float32
         values, vectors = torch.linalg.eigh(gram.double())
         values = values.clamp_min(0).sqrt()
-        values = values / values.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
+        if even:
+            values = values / values.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
         return ((vectors * values.unsqueeze(-2)) @ vectors.mT).to(gram.dtype)
 
 
@@ -186,7 +187,8 @@ class FlexibleSolver(nn.Module):
         matrices: What equation 7 has between G and H, one of `MATRICES`. "gram": the style's Gram matrix over its own
             norm, as in the paper. Activations being positive, nearly all of that is in one eigenvalue, their mean, and
             textures hardly show. "root": its square root, in which they show more. "relative": the square root of
-            W Gram W, where the average style's W Gram W is the identity: what differs between styles.
+            W Gram W, where the average style's W Gram W is the identity: what differs between styles. All three do
+            without the style's contrast; "whitened" is "relative" with it.
 
     Raises:
         ValueError: a number below 1, or an unknown decoder, norm or kind of matrices.
@@ -217,7 +219,7 @@ class FlexibleSolver(nn.Module):
         self.steps = nn.ModuleList(
             LearnedGradient(width, self.encoder_channels, decoder, norm) for _ in range(iterations)
         )
-        if matrices == "relative":
+        if matrices in ("relative", "whitened"):
             for level, c in enumerate(self.encoder_channels):
                 self.register_buffer(f"whitening{level + 1}", torch.eye(c))
 
@@ -229,7 +231,7 @@ class FlexibleSolver(nn.Module):
     @property
     def calibrated(self) -> bool:
         """Whether the average style is known, or not needed."""
-        return self.matrices != "relative" or not torch.equal(
+        return self.matrices not in ("relative", "whitened") or not torch.equal(
             self.whitening[0].cpu(), torch.eye(len(self.whitening[0]))
         )
 
@@ -238,7 +240,7 @@ class FlexibleSolver(nn.Module):
         """Set the average style: Gram matrices (c_l, c_l) of the five levels."""
         for W, gram in zip(self.whitening, average, strict=True):
             values, vectors = torch.linalg.eigh(gram.double())
-            values = values.clamp_min(0) / values.mean() + RIDGE
+            values = values.clamp_min(0) + RIDGE * values.mean()
             W.copy_((vectors * values.rsqrt()) @ vectors.mT)
 
     def iterate(
@@ -252,7 +254,7 @@ class FlexibleSolver(nn.Module):
 
         Args:
             content: X(0), (B, 3, H, W) in [0, 1]; any size from 1 pixel.
-            styles: At least one, with Gram matrices of any contrast. Several: each in its region.
+            styles: At least one. Several: each in its region.
             betas: β_l ≥ 0 of the five levels, (5,) or (B, 5); None: 1. All times one number is the global intensity.
             prox: P of equation 16, applied after each update.
 
@@ -285,9 +287,9 @@ class FlexibleSolver(nn.Module):
 
     def conditioned(self, grams: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The matrices between G and H of equation 7, such that what they filter keeps its size."""
-        if self.matrices == "relative":
+        if self.matrices in ("relative", "whitened"):
             pairs = zip(grams, self.whitening, strict=True)
-            return tuple(root(W.to(gram) @ gram @ W.to(gram)) for gram, W in pairs)
+            return tuple(root(W.to(gram) @ gram @ W.to(gram), self.matrices == "relative") for gram, W in pairs)
         if self.matrices == "root":
             return tuple(root(gram) for gram in grams)
         return tuple(normalised(gram) / gram.shape[-1] for gram in grams)

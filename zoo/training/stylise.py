@@ -92,15 +92,16 @@ class Stylise(Objective):
 
     @torch.no_grad()
     def _calibrate(self) -> None:
-        """The average of the normalised Gram matrices of some pictures."""
+        """The average of the Gram matrices of some pictures, normalised where the solver normalises them."""
         pixels = self.pictures[0]
         some = pixels[:: max(1, len(pixels) // 200)]
         sums = [torch.zeros(c, c) for c in self.model.encoder_channels]
         for start in range(0, len(some), 8):
             features = self.encoder(as_images(some[start : start + 8], 128, torch.device("cpu")), STYLE_LAYERS)
             for total, layer in zip(sums, STYLE_LAYERS, strict=True):
-                total += normalised(gram(features[layer])).sum(0)
-        self.model.calibrate(sums)
+                matrices = gram(features[layer])
+                total += (matrices if self.model.matrices == "whitened" else normalised(matrices)).sum(0)
+        self.model.calibrate([total / len(some) for total in sums])
 
     def batch(self, moment: Moment) -> Batch:
         """Contents and styles (B, 3, s, s) in [0, 1], with noise, and betas (B, 5).
