@@ -18,11 +18,13 @@ CLIP = 1.0  # largest norm of the gradient
 class _Network(nn.Module):
     """Latents start + scale · Σ c_k v_k, the coefficients c from a convolutional encoder."""
 
+    scale: Tensor
+
     def __init__(self, model: LatentModel, rank: int, width: int, seed: int) -> None:
         super().__init__()
         self.shape = model.latent_shape
         start = model.start(torch.Generator().manual_seed(seed)).flatten()
-        self.scale = float(start.std())
+        self.register_buffer("scale", start.std())
         self.encoder = Encoder(3, rank, width, model.size)
         self.middle = nn.Parameter(start / self.scale)
         self.basis = nn.Parameter(torch.randn(rank, len(start)) * (0.5 / rank**0.5))
