@@ -16,12 +16,14 @@ from torch.nn import functional as F
 from ..registry import register_arch
 from .decoder import pad
 from .vgg import STYLE_LAYERS, channels
+from .wct import power
 
 LEVELS = len(STYLE_LAYERS)
 WIDTHS = (1, 2, 4, 8, 8)  # channels of the forward maps, in units of L
 DECODERS = ("heaviside", "relu")
 NORMS = ("pixel", "instance", "none")
 MATRICES = ("gram", "root", "relative", "whitened")
+AVERAGED = ("relative", "whitened")  # those that know the average style
 RIDGE = 0.01  # on the average style's eigenvalues, of their mean
 
 
@@ -70,12 +72,13 @@ def normalised(gram: Tensor) -> Tensor:
 def root(gram: Tensor, even: bool = True) -> Tensor:
     """Square roots of Gram matrices (B, c, c), positive semi-definite; `even`: with eigenvalues of mean square 1."""
     with torch.autocast(gram.device.type, enabled=False):
-        # in float64: of matrices of nearly equal eigenvalues the method does not always converge in float32
-        values, vectors = torch.linalg.eigh(gram.double())
-        values = values.clamp_min(0).sqrt()
+        matrix = power(gram, 0.5)
         if even:
-            values = values / values.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-8)
-        return ((vectors * values.unsqueeze(-2)) @ vectors.mT).to(gram.dtype)
+            size = (
+                gram.double().diagonal(dim1=1, dim2=2).mean(-1).clamp_min(0).sqrt()
+            )  # eigenvalues add up to the trace
+            matrix = matrix / size[:, None, None].clamp_min(1e-8)
+        return matrix.to(gram.dtype)
 
 
 def standardised(A: Tensor) -> Tensor:
@@ -219,7 +222,7 @@ class FlexibleSolver(nn.Module):
         self.steps = nn.ModuleList(
             LearnedGradient(width, self.encoder_channels, decoder, norm) for _ in range(iterations)
         )
-        if matrices in ("relative", "whitened"):
+        if matrices in AVERAGED:
             for level, c in enumerate(self.encoder_channels):
                 self.register_buffer(f"whitening{level + 1}", torch.eye(c))
 
@@ -231,7 +234,7 @@ class FlexibleSolver(nn.Module):
     @property
     def calibrated(self) -> bool:
         """Whether the average style is known, or not needed."""
-        return self.matrices not in ("relative", "whitened") or not torch.equal(
+        return self.matrices not in AVERAGED or not torch.equal(
             self.whitening[0].cpu(), torch.eye(len(self.whitening[0]))
         )
 
@@ -287,7 +290,7 @@ class FlexibleSolver(nn.Module):
 
     def conditioned(self, grams: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The matrices between G and H of equation 7, such that what they filter keeps its size."""
-        if self.matrices in ("relative", "whitened"):
+        if self.matrices in AVERAGED:
             pairs = zip(grams, self.whitening, strict=True)
             return tuple(root(W.to(gram) @ gram @ W.to(gram), self.matrices == "relative") for gram, W in pairs)
         if self.matrices == "root":

@@ -98,23 +98,15 @@ def loss_terms(
     betas: Tensor | Sequence[float] | None = None,
     content_weight: float = CONTENT_WEIGHT,
     tv_weight: float = TV_WEIGHT,
+    features: Mapping[str, Tensor] | None = None,
 ) -> Terms:
-    """`total_loss` in parts; see there."""
-    features = encoder(x.clamp(0, 1), {*grams, CONTENT_LAYER})
-    return terms_of(features, x, grams, content_features, betas, content_weight, tv_weight)
+    """`total_loss` in parts; see there.
 
-
-def terms_of(
-    features: Mapping[str, Tensor],
-    x: Tensor,
-    grams: Grams,
-    content_features: Tensor,
-    betas: Tensor | Sequence[float] | None = None,
-    content_weight: float = CONTENT_WEIGHT,
-    tv_weight: float = TV_WEIGHT,
-) -> Terms:
-    """`loss_terms` of x whose activations, clipped to [0, 1] first, are known: at the style layers and conv4_2."""
+    `features`: what the encoder makes of x, clipped, at the style layers and conv4_2, where that is known already.
+    """
     x = x.clamp(0, 1)
+    if features is None:
+        features = encoder(x, {*grams, CONTENT_LAYER})
     scale = alpha(grams).clamp(min=1e-20)
     distances = [(gram(features[layer]) - target).square().mean((1, 2)) / scale for layer, target in grams.items()]
     style = torch.stack(distances, 1)  # (B, layers)

@@ -8,7 +8,7 @@ With one region of everything it is the loss of `zoo.style.loss`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,10 +67,12 @@ def regional_terms(
     betas: Tensor | Sequence[float] | None = None,
     content_weight: float = CONTENT_WEIGHT,
     tv_weight: float = TV_WEIGHT,
+    features: Mapping[str, Tensor] | None = None,
 ) -> Terms:
     """The loss in parts, as `zoo.style.loss.loss_terms`, of one picture (1, 3, H, W) with a style in each area."""
     x = x.clamp(0, 1)
-    features = encoder(x, {*STYLE_LAYERS, CONTENT_LAYER})
+    if features is None:
+        features = encoder(x, {*STYLE_LAYERS, CONTENT_LAYER})
     style = x.new_zeros(1, len(STYLE_LAYERS))
     for area in areas:
         share = area.mask.to(x).mean()

@@ -231,12 +231,11 @@ def measured(job: Job, result: Tensor) -> tuple[Terms, Terms] | None:
     areas = _areas(job)
     known = job.encoder(job.content, {*STYLE_LAYERS, CONTENT_LAYER})
     # the content goes through the encoder once: as the target, and to be measured itself
-    again = cast(VGGEncoder, lambda *_: known)
     if areas:
-        before = regional_terms(again, job.content, areas, known[CONTENT_LAYER], job.betas)
+        before = regional_terms(job.encoder, job.content, areas, known[CONTENT_LAYER], job.betas, features=known)
         return before, regional_terms(job.encoder, result, areas, known[CONTENT_LAYER], job.betas)
     grams = _target(job, job.regions[0])
-    before = loss_terms(again, job.content, grams, known[CONTENT_LAYER], job.betas)
+    before = loss_terms(job.encoder, job.content, grams, known[CONTENT_LAYER], job.betas, features=known)
     return before, loss_terms(job.encoder, result, grams, known[CONTENT_LAYER], job.betas)
 
 

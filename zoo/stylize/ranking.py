@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .. import registry
@@ -40,6 +41,12 @@ class Choice:
     reason: str
 
 
+def first_at_hand(names: Iterable[str], task: str) -> str | None:
+    """The first of some entries that is for a task and works without a connection."""
+    known = registry.list_models(task=task)
+    return next((name for name in names if name in known and at_hand(registry.info(name))), None)
+
+
 def choose(model: str = AUTO) -> Choice:
     """The engine of this name, or for "auto" the first of the ranking that is installed, else Gatys' optimisation.
 
@@ -48,10 +55,10 @@ def choose(model: str = AUTO) -> Choice:
         ValueError: unknown, or for another task.
     """
     if model == AUTO:
-        for rank in RANKING:
-            if rank.name in registry.list_models(task=TASK) and at_hand(registry.info(rank.name)):
-                figure = f", median loss {rank.loss:g}" if rank.loss is not None else ""
-                return Choice(rank.name, f"the best on unseen pictures of those installed{figure}")
+        losses = {rank.name: rank.loss for rank in RANKING}
+        if best := first_at_hand(losses, TASK):
+            figure = f", median loss {losses[best]:g}" if losses[best] is not None else ""
+            return Choice(best, f"the best on unseen pictures of those installed{figure}")
         return Choice(REFERENCE, "the slow reference, because no network for any style is installed")
     entry = registry.info(model)
     if TASK not in entry.tasks:

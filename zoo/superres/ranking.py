@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .. import registry
 from ..catalogue import at_hand
 from ..entry import Entry
-from ..stylize.ranking import AUTO, REFERENCE, Choice
+from ..stylize.ranking import AUTO, REFERENCE, Choice, first_at_hand
 
 TASK = "superres"
 BICUBIC = "bicubic"
@@ -34,10 +34,10 @@ def choose(model: str = AUTO) -> Choice:
         ValueError: unknown, or for another task.
     """
     if model == AUTO:
-        for rank in RANKING:
-            if rank.name in registry.list_models(task=TASK) and at_hand(registry.info(rank.name)):
-                figure = f", Gram SNR {rank.gram_snr:g} dB" if rank.gram_snr is not None else ""
-                return Choice(rank.name, f"the best on unseen textures of those installed{figure}")
+        figures = {rank.name: rank.gram_snr for rank in RANKING}
+        if best := first_at_hand(figures, TASK):
+            figure = f", Gram SNR {figures[best]:g} dB" if figures[best] is not None else ""
+            return Choice(best, f"the best on unseen textures of those installed{figure}")
         return Choice(BICUBIC, "nothing that could be guided is installed")
     if model == BICUBIC:
         return Choice(BICUBIC, "as asked")

@@ -49,7 +49,7 @@ def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: 
 
 def as_images(pixels: np.ndarray, size: int, device: torch.device) -> Tensor:
     """uint8 squares (B, s, s, 3) as (B, 3, size, size) in [0, 1]."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float().div(255)
+    images = batch_of(pixels, slice(None), device)
     if size != images.shape[-1]:
         images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     return images.clamp(0, 1)

@@ -16,7 +16,7 @@ from ..datasets import ImageFiles, decoded, resize_shorter
 from ..loading import load
 from ..models.flexible_solver import LEVELS, FlexibleSolver, Style, normalised
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
-from ..style.loss import gram, terms_of, total_loss, total_variation
+from ..style.loss import gram, loss_terms, total_loss
 from .objective import Export, Moment, Objective
 from .patches import find_sources
 from .pictures import as_images
@@ -150,8 +150,8 @@ class Stylise(Objective):
             grams = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
             features = encoder(content, (*STYLE_LAYERS, CONTENT_LAYER))
             target = features[CONTENT_LAYER]
-            own = self._style_loss({layer: gram(features[layer]) for layer in STYLE_LAYERS}, grams, betas)
-            whole = (own + 0.3 * total_variation(content)).clamp_min(self.recipe.loss.get("floor", 0.05))
+            own = loss_terms(encoder, content, grams, target, betas, features=features).total
+            whole = own.clamp_min(self.recipe.loss.get("floor", 0.05))
         iterates = model(content, [Style(tuple(grams.values()))], betas, iterates=True)
         used = [len(iterates) - 1]
         if len(iterates) > 1 and made is None:
@@ -160,7 +160,8 @@ class Stylise(Objective):
         shares = []
         for t, features in zip(used, activations, strict=True):
             x = iterates[t]
-            share = (terms_of(features, x, grams, target, betas).total + OUTSIDE * outside(x)) / whole
+            total = loss_terms(encoder, x, grams, target, betas, features=features).total
+            share = (total + OUTSIDE * outside(x)) / whole
             shares.append(torch.where(share < 10, share, 10 + 0 * share))  # one wild pair spoils no step
         left = shares[0].detach()
         logged = {"left": left.mean(), "left_median": left.median()}
@@ -182,12 +183,6 @@ class Stylise(Objective):
         """Pairs of training pictures in the style of one another, by the recipe's `loss.teacher`."""
         loss = self.recipe.loss
         return TaughtPairs(loss["teacher"], self.pictures[0], int(loss["pairs"]), int(loss["pairs_size"]), self.cache)
-
-    @staticmethod
-    def _style_loss(own: Mapping[str, Tensor], grams: Mapping[str, Tensor], betas: Tensor) -> Tensor:
-        scale = torch.stack([matrix.square().mean((1, 2)) for matrix in grams.values()]).sum(0).clamp_min(1e-20)
-        parts = [(own[layer] - target).square().mean((1, 2)) / scale for layer, target in grams.items()]
-        return (torch.stack(parts, 1) * betas).sum(1)
 
     def validate(self, model: nn.Module, device: torch.device, *, full: bool) -> dict[str, float]:
         """Median L_TV of held-out contents with unseen styles, and median share of the content's own."""
