@@ -2,9 +2,10 @@
 
     python -m benchmarks.photo_video [--pairs photo-pairs.zip] [--video video.zip] [--size 192] [--limit 3] [--frames 8]
 
-Photographs: the engine without photorealism, a solver with the proximal operator (where one is installed), the
-optimisation with the matting term (Luan et al.), and smoothed afterwards (PhotoWCT); L_TV, likeness of the edges to the
-content, seconds. Videos: the warping error frame by frame, with the temporal operator after the engine, and inside it.
+Photographs: the optimisation without photorealism, a solver with the proximal operator (where one is installed), the
+optimisation with the matting term (Luan et al.) and smoothed afterwards, a whitening network smoothed afterwards
+(PhotoWCT); L_TV, likeness of the edges to the content, seconds. Videos: the warping error frame by frame, with the
+temporal operator after the engine, and inside it.
 Writes photo_video.json, photo_video.txt and contact sheets; git ignores the folder, because the pictures of a data set
 may not be shown.
 """
@@ -86,7 +87,7 @@ def main() -> None:
         text += ["photographs, medians", *aligned(photo_rows(results["photo"]["summary"])), ""]
         photo_sheet(pairs, scores).save(options.out / "photo.png")
     if options.video is not None:
-        model = options.model or choose().name
+        model = options.model or choose(moving=True).name
         made: list[VideoScore] = []
         named = list(sequences(options.video, options.size, options.frames))
         for mode in options.modes:

@@ -17,7 +17,7 @@ import torch
 import cuda_src
 
 THREADS = 2
-BENCHMARKS = ("tv", "matting")  # modules beside this one; each has tables(threads)
+BENCHMARKS = ("tv", "matting", "photo_time")  # modules beside this one; each has tables(threads)
 
 
 def main(names: list[str]) -> None:

@@ -213,24 +213,38 @@ def test_one_pass_is_drawn_to_the_last_result_moved_along() -> None:
 
 
 def test_a_solver_applies_it_inside_or_after(solver: FlexibleSolver) -> None:
-    frames = frames_of(2)
+    frames, betas = frames_of(2), torch.full((5,), 5.0)
     engine = prepare(
         DUSK, (48, 64), model=solver, intensity=5.0, style_size=32, place=torch.device("cpu"), max_pixels=None
     )
     style = Style(tuple(engine.grams().values()))
+    there, back = dis_flow(frames[1], frames[0]), dis_flow(frames[0], frames[1])
     for temporal in ("off", "after", "inside"):
         styler = FrameStyler(engine, dis_flow, temporal=temporal, temporal_lam=2.0)
-        first, second = (styler(frame) for frame in frames)
-        there, back = dis_flow(frames[1], frames[0]), dis_flow(frames[0], frames[1])
-        prox = TemporalConsistency(warp(first.image, there), trusted(there, back), 2.0)
-        betas = torch.full((5,), 5.0)
+        _, second = (styler(frame) for frame in frames)
         with torch.no_grad():
-            *_, expected = solver.iterate(frames[1], [style], betas, prox if temporal == "inside" else None)
+            before = list(solver.iterate(frames[0], [style], betas))
+            proxes = [TemporalConsistency(warp(x, there), trusted(there, back), 2.0) for x in before]
+            if temporal == "inside":
+                turns = iter(proxes)
+                *_, expected = solver.iterate(frames[1], [style], betas, lambda x, turns=turns: next(turns)(x))
+            else:
+                *_, expected = solver.iterate(frames[1], [style], betas)
         expected = expected.clamp(0, 1)
         if temporal == "after":
+            prox = TemporalConsistency(warp(before[-1].clamp(0, 1), there), trusted(there, back), 2.0)
             expected = prox(expected).clamp(0, 1)
         torch.testing.assert_close(second.image, expected, rtol=1e-4, atol=1e-5)
         assert second.iterations == 2 and (second.image - frames[1]).abs().mean() > 1e-3
+
+
+def test_a_scene_that_stands_still_is_not_stylised_again_and_again(solver: FlexibleSolver) -> None:
+    engine = prepare(
+        DUSK, (48, 64), model=solver, intensity=5.0, style_size=32, place=torch.device("cpu"), max_pixels=None
+    )
+    styler = FrameStyler(engine, dis_flow, temporal_lam=2.0)
+    first, *_, last = (styler(frames_of(1)[0]).image for _ in range(5))
+    torch.testing.assert_close(last, first, rtol=0, atol=2e-3)
 
 
 def test_an_optimisation_begins_at_the_last_result() -> None:

@@ -17,9 +17,10 @@ from ..images import to_picture
 from ..stylize import ranking
 from ..tasks.photo_stylize import photo_stylize
 
-METHODS = ("plain", "solver", "luan", "smooth")
-"""The engine without photorealism; a solver or network with the proximal operator; the optimisation with the matting
-term; the optimisation, smoothed afterwards."""
+METHODS = ("plain", "solver", "luan", "smooth", "photowct")
+"""The optimisation without photorealism; a solver or network with the proximal operator; the optimisation with the
+matting term; the optimisation, smoothed afterwards; a whitening network, smoothed afterwards."""
+PHOTOWCT = "wct.tiny_imagenet"
 FOLDERS = ("content", "style", "content_mask", "style_mask")
 
 
@@ -90,8 +91,9 @@ def photo_pairs(data: str | Path, limit: int | None = None, masks: bool = True) 
 
 
 def solver_at_hand() -> str | None:
-    """The best installed engine that applies the proximal operator, which the optimisation does not."""
+    """The best installed engine that applies the proximal operator after each update, else the best that does once."""
     entries = [entry for entry in ranking.installed() if entry.arch not in ("gatys", "johnson")]
+    entries.sort(key=lambda entry: entry.arch != "flexible_solver")
     return entries[0].name if entries else None
 
 
@@ -110,7 +112,7 @@ def evaluate_photo(
     Args:
         pairs: Of `photo_pairs`.
         methods: Of `METHODS`.
-        model: The engine of "solver"; None: `solver_at_hand`, and where there is none the method is left out.
+        model: The engine of "solver"; None: `solver_at_hand`. A method whose engine is not installed is left out.
         lam: λ_L.
         size: Longer side.
         steps: Iterations of the optimisation; None: its own.
@@ -122,6 +124,7 @@ def evaluate_photo(
     if unknown := sorted(set(methods) - set(METHODS)):
         raise ValueError(f"methods: of {', '.join(METHODS)}, got {', '.join(unknown)}")
     solver = model if model is not None else solver_at_hand()
+    whitening = PHOTOWCT if any(entry.name == PHOTOWCT for entry in ranking.installed()) else None
     for pair in pairs:
         for method in methods:
             options: dict[str, Any] = {"model": ranking.REFERENCE, "steps": steps, "method": "luan", "lam": lam}
@@ -130,9 +133,11 @@ def evaluate_photo(
             elif method == "smooth":
                 options["method"] = "smooth"
             elif method == "solver":
-                if solver is None:
-                    continue
                 options = {"model": solver, "method": "prox", "lam": lam}
+            elif method == "photowct":
+                options = {"model": whitening, "method": "smooth", "lam": lam}
+            if options["model"] is None:
+                continue
             result, info = photo_stylize(
                 pair.content,
                 pair.style,

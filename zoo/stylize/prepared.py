@@ -99,6 +99,7 @@ def prepare(
     *,
     model: str | nn.Module,
     optimise: bool = False,
+    moving: bool = False,
     intensity: float = 1.0,
     longer: int | None = None,
     style_size: int | None = None,
@@ -115,6 +116,7 @@ def prepare(
         size: Height and width of the content.
         model: An engine's name, a module, or "auto".
         optimise: Whether "auto" means Gatys' optimisation.
+        moving: Whether "auto" means the steadiest engine, for videos.
         longer: Longer side that was asked for.
         intensity, style_size, steps, seed, encoder, max_pixels: as in `zoo.tasks.stylize`.
         place: Where to compute.
@@ -134,7 +136,7 @@ def prepare(
         encoder=encoder,
     )
     if isinstance(model, str):
-        choice = choose(model)
+        choice = choose(model, moving)
         if optimise and model == "auto":
             choice = Choice(REFERENCE, "the optimisation, which is what was asked for")
         module = engines.loaded(choice.name, place)

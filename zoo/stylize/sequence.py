@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,15 +36,51 @@ class Stylised:
     nothing is trusted."""
 
 
+class Alongside:
+    """The temporal operator inside a solver: each X(t) is drawn to the last frame's X(t), moved along.
+
+    Puy & Pérez draw every X(t) to the last result. What a solver makes of a picture that is a result already is more of
+    the style, and with each frame a bit more, until nothing is left of the content; X(t) of one frame and X(t) of the
+    next are equally far on their way.
+
+    Args:
+        before: The iterates of the last frame, moved along; none for a first frame.
+        mask: Where to trust them.
+        lam: λ ≥ 0 of consistency.
+    """
+
+    def __init__(self, before: Sequence[Tensor] = (), mask: Tensor | None = None, lam: float = 0.0) -> None:
+        self.proxes = [] if mask is None else [TemporalConsistency(warped, mask, lam) for warped in before]
+        self.iterates: list[Tensor] = []
+        """What it was applied to so far, after it."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Draw the next iterate (1, 3, H, W)."""
+        number = len(self.iterates)
+        if number < len(self.proxes):
+            x = self.proxes[number](x)
+        self.iterates.append(x)
+        return x
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """The last result and the iterates on the way to it, brought to this frame; where the mask is 1, to be trusted."""
+
+    result: Tensor
+    mask: Tensor
+    iterates: Sequence[Tensor]
+
+
 class FrameStyler:
-    """Stylises frames in turn. In memory are the last frame and its result, whatever the length.
+    """Stylises frames in turn. In memory are the last frame and what was made of it, whatever the length.
 
     Args:
         engine: What stylises.
         mode: "artistic", or "photo" to keep each frame photorealistic.
-        temporal: "inside": the temporal operator after each update of a solver, as a term of an optimisation's loss,
-            which then begins at the last result, and once after a network of one pass. "after": once, when the engine
-            is done. "off": frame by frame.
+        temporal: "inside": the temporal operator after each update of a solver (`Alongside`), as a term of an
+            optimisation's loss, which then begins at the last result, and once after a network of one pass. "after":
+            once, when the engine is done. "off": frame by frame.
         temporal_lam: λ ≥ 0 of consistency.
         photo_lam: λ_L ≥ 0 of photorealism.
         flow: What finds the motion.
@@ -77,6 +114,7 @@ class FrameStyler:
         self.measure = measure
         self.known = engine.grams() if engine.encoder is not None else {}
         self.last: tuple[Tensor, Tensor] | None = None
+        self.iterates: list[Tensor] = []
 
     @torch.no_grad()
     def __call__(self, frame: Tensor) -> Stylised:
@@ -84,32 +122,33 @@ class FrameStyler:
         moved = self._moved(frame)
         consistent = None
         if moved is not None and self.temporal != "off" and self.temporal_lam > 0:
-            consistent = TemporalConsistency(*moved, self.temporal_lam)
+            consistent = TemporalConsistency(moved.result, moved.mask, self.temporal_lam)
         photo = Photorealism(frame, self.photo_lam) if self.photo and self.photo_lam > 0 else None
-        inside = consistent if self.temporal == "inside" else None
         if self.engine.kind == "optimisation":
-            image, iterations = self._optimised(frame, photo, inside)
+            image, iterations = self._optimised(frame, photo, consistent if self.temporal == "inside" else None)
         else:
-            image, iterations = self._solved(frame, [one for one in (photo, inside) if one is not None])
+            image, iterations = self._solved(frame, photo, moved)
         if self.temporal == "after" and consistent is not None:
             image = consistent(image).clamp(0, 1)
         error = None
-        if moved is not None:
-            warped, mask = moved
-            if float(mask.sum()) > 0:
-                error = float((mask * (image - warped)).square().sum() / (3 * mask.sum()))
+        if moved is not None and float(moved.mask.sum()) > 0:
+            error = float((moved.mask * (image - moved.result)).square().sum() / (3 * moved.mask.sum()))
         self.last = (frame, image)
         return Stylised(image, iterations, error)
 
-    def _moved(self, frame: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The last result brought to this frame, and where to trust it."""
+    def _moved(self, frame: Tensor) -> _Moved | None:
         if self.last is None or (self.temporal == "off" and not self.measure):
             return None
         before, result = self.last
         there, back = self.flow(frame, before).to(frame), self.flow(before, frame).to(frame)
-        return warp(result, there), trusted(there, back)
+        return _Moved(warp(result, there), trusted(there, back), [warp(x, there) for x in self.iterates])
 
-    def _solved(self, frame: Tensor, proxes: list[Prox]) -> tuple[Tensor, int]:
+    def _solved(self, frame: Tensor, photo: Photorealism | None, moved: _Moved | None) -> tuple[Tensor, int]:
+        proxes: list[Prox] = [photo] if photo is not None else []
+        if self.temporal == "inside" and self.temporal_lam > 0:
+            alongside = Alongside(moved.iterates, moved.mask, self.temporal_lam) if moved is not None else Alongside()
+            self.iterates = alongside.iterates
+            proxes.append(alongside)
         job = self.engine.job(frame, lambda _: self.known, prox=Compose(proxes) if proxes else None)
         *_, state = self.engine.states(job)
         return state.image, state.iteration

@@ -133,12 +133,12 @@ def stylize_video_steps(
         style: A picture, see `zoo.images.to_picture`, or "gallery:NAME". A network of a single style takes that one.
         mode: "artistic", or "photo" to keep each frame photorealistic, as `zoo.tasks.photo_stylize` does by its method
             "auto".
-        temporal: "inside": the operator after each update of a solver, as a term of the loss of an optimisation, which
-            then begins at the last result, and once after a network of one pass. "after": once, when the engine is
-            done with the frame. "off": frame by frame.
+        temporal: "inside": the operator after each update of a solver, which draws X(t) to the last frame's X(t); as a
+            term of the loss of an optimisation, which then begins at the last result; once after a network of one
+            pass. "after": once, when the engine is done with the frame. "off": frame by frame.
         temporal_lam: λ ≥ 0 of consistency.
         photo_lam: λ_L ≥ 0 of photorealism, with mode "photo".
-        model: An entry of the registry for the task "stylize", a module, or "auto": the best of those installed.
+        model: An entry of the registry for the task "stylize", a module, or "auto": the steadiest of those installed.
         intensity: ≥ 0, 1 as trained; see `zoo.tasks.stylize`.
         size: Longer side of the frames to work on and to write, pixels. None: as they are.
         frames: Only the first so many. None: all.
@@ -186,6 +186,7 @@ def stylize_video_steps(
         style,
         shape,
         model=model,
+        moving=True,
         intensity=intensity,
         longer=size,
         style_size=style_size,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..models.autoencoder import Encoder
 from ..models.latent import LatentModel
@@ -16,7 +17,11 @@ CLIP = 1.0  # largest norm of the gradient
 
 
 class _Network(nn.Module):
-    """Latents start + scale · Σ c_k v_k, the coefficients c from a convolutional encoder."""
+    """Latents along m + Σ c_k v_k, the coefficients c from a convolutional encoder, as long as the first.
+
+    Without the fixed length they grow until a box of allowed latents cuts nearly all of their numbers off, and with
+    them the gradient.
+    """
 
     scale: Tensor
 
@@ -24,7 +29,7 @@ class _Network(nn.Module):
         super().__init__()
         self.shape = model.latent_shape
         start = model.start(torch.Generator().manual_seed(seed)).flatten()
-        self.register_buffer("scale", start.std())
+        self.register_buffer("scale", start.square().mean().sqrt())
         self.encoder = Encoder(3, rank, width, model.size)
         self.middle = nn.Parameter(start / self.scale)
         self.basis = nn.Parameter(torch.randn(rank, len(start)) * (0.5 / rank**0.5))
@@ -32,7 +37,8 @@ class _Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, *shape) of images (B, 3, size, size) in [0, 1]."""
         c = self.encoder(2 * images - 1).float()
-        return (self.scale * (self.middle + c @ self.basis)).unflatten(1, self.shape)
+        along = self.middle + c @ self.basis
+        return (self.scale * F.rms_norm(along, along.shape[1:])).unflatten(1, self.shape)
 
 
 class Predictor:

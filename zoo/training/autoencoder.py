@@ -16,7 +16,7 @@ from .. import registry
 from ..models.autoencoder import AutoEncoder
 from ..restore.pyramid import reconstruction_loss
 from .objective import Export, Moment, Objective
-from .pictures import batch_of, load_split
+from .pictures import batch_of, load_split, mirrored
 from .recipe import Recipe
 from .sampling import positions
 
@@ -98,8 +98,7 @@ class Autoencode(Objective):
 def mirrored_batch(pixels: np.ndarray, moment: Moment, recipe: Recipe) -> Tensor:
     """The pictures of a step, (B, 3, H, W) in [0, 1], each mirrored with probability 1/2."""
     images = batch_of(pixels, positions(moment, len(pixels), recipe.batch, recipe.seed), moment.device)
-    turned = torch.rand(len(images), 1, 1, 1, generator=moment.generator).to(images) < 0.5
-    return torch.where(turned, images.flip(3), images).contiguous(memory_format=torch.channels_last)
+    return mirrored(images, moment.generator).contiguous(memory_format=torch.channels_last)
 
 
 def rows_of(*rows: Tensor) -> Tensor:

@@ -19,17 +19,18 @@ from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
 from ..style.loss import Grams, content_target, style_targets, total_loss
 from .objective import Objective
 from .patches import find_sources
-from .pictures import as_images
+from .pictures import as_images, mirrored
 from .recipe import Recipe
-from .stylise import HELD_OUT
+
+HELD_OUT = 24  # photographs that no style transfer is trained on
 
 
 class Photographs(Objective):
     """Base of objectives that train on whole photographs and are measured by L_TV on unseen styles.
 
     Data: a folder with the sets that the recipe names under `train` (photographs) and `tests` (paintings, to measure
-    on), or any folder or archive of pictures. Pictures are cut to the largest square and resized to `side`. The
-    photographs held out are those of `zoo.training.stylise`.
+    on), or any folder or archive of pictures. Whole pictures, cut to the largest square and resized to `side`, take
+    part: crops of flat regions would make styles with next to no Gram matrix. All recipes hold out the same.
     """
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
@@ -78,9 +79,7 @@ class Photographs(Objective):
     def draw(self, count: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
         """Photographs (count, 3, size, size) in [0, 1], half of them mirrored."""
         drawn = torch.randint(len(self.pictures[0]), (count,), generator=generator)
-        images = as_images(self.pictures[0][drawn.numpy()], size, device)
-        flip = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
-        images = torch.where(flip.to(device), images.flip(3), images)
+        images = mirrored(as_images(self.pictures[0][drawn.numpy()], size, device), generator)
         return images.contiguous(memory_format=torch.channels_last)
 
     @abstractmethod

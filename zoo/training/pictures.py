@@ -53,3 +53,9 @@ def as_images(pixels: np.ndarray, size: int, device: torch.device) -> Tensor:
     if size != images.shape[-1]:
         images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     return images.clamp(0, 1)
+
+
+def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, H, W), each turned left to right with probability 1/2."""
+    turned = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(turned.to(images.device), images.flip(3), images)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..datasets import ImageFiles, decoded, resize_shorter
-from ..loading import load
 from ..models.flexible_solver import LEVELS, FlexibleSolver, Style, normalised
-from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
-from ..style.loss import gram, loss_terms, total_loss
-from .objective import Export, Moment, Objective
-from .patches import find_sources
+from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
+from ..style.loss import gram, loss_terms, style_targets
+from .objective import Export, Moment
+from .photographs import Photographs
 from .pictures import as_images
 from .recipe import Recipe
 from .teacher import TaughtPairs
 
-HELD_OUT = 24
 KEEP = 0.9  # probability that a style level takes part in a step (Puy & Pérez, section 5.1)
 NOISE = 0.1  # largest amplitude of the noise on both pictures
 OUTSIDE = 2.0  # weight of `outside`: the loss clips such pixels, so it would never bring them back
@@ -31,21 +25,13 @@ PIXELS = 4.0  # weight of pixels beside activations, whose mean square is 1, whe
 Batch = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
-class Stylise(Objective):
-    """Σ_t L_TV(X(t)) of pairs of photographs, each pair's loss as a share of what the content as it is would have.
-
-    Data: a folder with the sets that the recipe names under `train` (photographs) and `tests` (paintings, to measure
-    on), or any folder or archive of pictures. Whole pictures, cut to the largest square and resized, take part: crops
-    of flat regions would make styles with next to no Gram matrix.
-    """
+class Stylise(Photographs):
+    """Σ_t L_TV(X(t)) of pairs of photographs, each pair's loss as a share of what the content as it is would have."""
 
     model: FlexibleSolver
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         self.model = FlexibleSolver(**recipe.model)
         for parameter in self.model.parameters():
             if parameter.ndim == 2 or parameter.ndim == 4:
@@ -53,38 +39,14 @@ class Stylise(Objective):
                 fan_in = parameter.shape[0] if parameter.ndim == 2 else parameter[0].numel()
                 parameter.lr_scale = (60.0 / fan_in) ** 0.5  # type: ignore[attr-defined]
 
-    @cached_property
-    def encoder(self) -> VGGEncoder:
-        """The frozen encoder that the model names."""
-        encoder = load(self.model.encoder)
-        assert isinstance(encoder, VGGEncoder)
-        return encoder.requires_grad_(False).to(memory_format=torch.channels_last)
-
-    @cached_property
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures to train on and pictures held out, uint8 (n, s, s, 3)."""
-        sources = find_sources(self.path, self.recipe.data.get("train", [])) or [self.path]
-        every = np.concatenate([self._squares(source) for source in sources])
-        if len(every) < 4:
-            raise ValueError(f"data {self.path}: {len(every)} pictures are too few to train and validate on")
-        count = min(HELD_OUT, len(every) // 2)
-        held = np.zeros(len(every), bool)
-        held[[i * len(every) // count for i in range(count)]] = True
-        return every[~held], every[held]
-
-    @cached_property
-    def paintings(self) -> np.ndarray:
-        """Styles to measure on: those of the recipe's `tests`, or else the pictures held out, turned around."""
-        found = find_sources(self.path, self.recipe.data.get("tests", []))
-        return self._squares(found[0]) if found else self.pictures[1][::-1]
-
-    def _squares(self, source: Path) -> np.ndarray:
-        files = ImageFiles(source)
-        return decoded(files, files.images(), self.recipe.data["side"], self.cache, resize_shorter)
+    @property
+    def encoder_name(self) -> str:
+        """The encoder that the model names."""
+        return self.model.encoder
 
     def prepare(self) -> None:
-        """Decode the pictures and load the encoder."""
-        _ = self.pictures, self.encoder
+        """Decode the pictures, load the encoder, find the average style; make what is imitated."""
+        super().prepare()
         if not self.model.calibrated:
             self._calibrate()
         if self.recipe.schedule.get("imitate"):
@@ -124,11 +86,7 @@ class Stylise(Objective):
         return content, style, betas, made
 
     def _pairs_with_noise(self, B: int, size: int, moment: Moment) -> tuple[Tensor, Tensor, Tensor]:
-        pixels = self.pictures[0]
-        drawn = torch.randint(len(pixels), (2 * B,), generator=moment.generator)
-        images = as_images(pixels[drawn.numpy()], size, moment.device)
-        flip = torch.rand(2 * B, 1, 1, 1, generator=moment.generator) < 0.5
-        images = torch.where(flip.to(moment.device), images.flip(3), images)
+        images = self.draw(2 * B, size, moment.generator, moment.device)
         amplitude = NOISE * torch.rand(2 * B, 1, 1, 1, generator=moment.generator)
         noise = amplitude * (2 * torch.rand(images.shape, generator=moment.generator) - 1)
         images = (images + noise.to(images)).clamp(0, 1)
@@ -184,53 +142,18 @@ class Stylise(Objective):
         loss = self.recipe.loss
         return TaughtPairs(loss["teacher"], self.pictures[0], int(loss["pairs"]), int(loss["pairs_size"]), self.cache)
 
-    def validate(self, model: nn.Module, device: torch.device, *, full: bool) -> dict[str, float]:
-        """Median L_TV of held-out contents with unseen styles, and median share of the content's own."""
-        size = int(self.recipe.data.get("test_size", 256)) if full else 128
-        losses = []
-        for content, style in self._pairs(size, device, HELD_OUT if full else 12):
-            grams, target = self._targets(style, content, device)
-            own = total_loss(self.encoder, content, grams, target)
-            made = total_loss(self.encoder, model(content, [Style(tuple(grams.values()))]).float(), grams, target)
-            losses.append((float(made), float(made / own)))
-        made_, share = np.median(np.array(losses), 0)
-        return {"l_tv": float(made_), "left": float(share)}
+    def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
+        """With the Gram matrices of the style."""
+        grams = style_targets(self.encoder, style, STYLE_LAYERS)
+        return model(content, [Style(tuple(grams.values()))]).float()
 
-    def _pairs(self, size: int, device: torch.device, count: int) -> list[tuple[Tensor, Tensor]]:
-        contents, styles = self.pictures[1], self.paintings
-        every = np.arange(min(count, len(contents)))
-        which = every * max(1, len(styles) // len(every)) % len(styles)
-        pairs = zip(contents[every], styles[which], strict=True)
-        return [(as_images(c[None], size, device), as_images(s[None], size, device)) for c, s in pairs]
-
-    def _targets(self, style: Tensor, content: Tensor, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
-        encoder = self.encoder.to(device)
-        features = encoder(style, STYLE_LAYERS)
-        return {k: gram(features[k]) for k in STYLE_LAYERS}, encoder(content, [CONTENT_LAYER])[CONTENT_LAYER]
-
-    def picture(self, model: nn.Module, device: torch.device) -> Tensor:
-        """Content, style and result of four pairs."""
-        columns = []
-        for content, style in self._pairs(160, device, 4):
-            grams, _ = self._targets(style, content, device)
-            result = model(content, [Style(tuple(grams.values()))]).float()
-            columns.append(torch.cat([content[0], style[0], result[0]], 1))
-        return torch.cat(columns, 2).cpu()
+    def released(self, module: nn.Module) -> nn.Module:
+        """The solver itself."""
+        return module
 
     def export(self) -> Export:
         """The solver as it is."""
         return Export(copy.deepcopy(self.model).cpu().eval(), dict(self.recipe.model))
-
-    def measure(self, module: nn.Module, validation: Mapping[str, float], device: torch.device) -> list[dict[str, Any]]:
-        """Median L_TV over pairs of held-out photographs and unseen styles."""
-        found = find_sources(self.path, self.recipe.data.get("tests", []))
-        name = f"{HELD_OUT} held-out photographs, styles of {found[0].stem if found else 'others of them'}"
-        with torch.no_grad():
-            result = self.validate(module, device, full=True)
-        return [
-            {"dataset": name, "metric": "median L_TV", "value": round(result["l_tv"], 4)},
-            {"dataset": name, "metric": "median share of the content's L_TV", "value": round(result["left"], 4)},
-        ]
 
 
 def _apart(x: Tensor, y: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import registry
 from ..loading import load
 from ..models.wct import WCT
-from .pictures import as_images
+from .pictures import as_images, mirrored
 
 TOGETHER = 8
 
@@ -68,10 +68,7 @@ class TaughtPairs:
     def draw(self, count: int, size: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, ...]:
         """Contents, styles and what was made of them, (count, 3, size, size) each, half of the triples mirrored."""
         chosen = torch.randint(len(self.pairs), (count,), generator=generator)
-        flip = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(device)
         pairs = self.pairs[chosen].numpy()
         parts = (self.pixels[pairs[:, 0]], self.pixels[pairs[:, 1]], self.made[chosen.numpy()])
-        images = (as_images(part, size, device) for part in parts)
-        return tuple(
-            torch.where(flip, image.flip(3), image).contiguous(memory_format=torch.channels_last) for image in images
-        )
+        images = mirrored(torch.cat([as_images(part, size, device) for part in parts], 1), generator)
+        return tuple(image.contiguous(memory_format=torch.channels_last) for image in images.split(3, 1))
