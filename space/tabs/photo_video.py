@@ -117,10 +117,13 @@ def pick(event: gr.SelectData) -> str:
 
 
 def switch(kind: str, mode: str) -> tuple[Any, ...]:
-    """Shows what belongs to photographs, or to videos; photorealism to photographs and to videos that shall be such."""
+    """Shows what belongs to photographs, or to videos, and takes the best engine for it.
+
+    Photorealism belongs to photographs and to videos that shall be such.
+    """
     photo = kind == PHOTO
     shown = [gr.update(visible=photo)] * 3 + [gr.update(visible=not photo)] * 5
-    return *shown, lam_for(kind, mode), status_html(HINTS[kind]), ""
+    return *shown, lam_for(kind, mode), ranking.choose(moving=not photo).name, 0, status_html(HINTS[kind]), ""
 
 
 def lam_for(kind: str, mode: str) -> dict[str, Any]:
@@ -226,7 +229,7 @@ def build() -> Component:
     ran.failure(lambda: gr.update(interactive=False), None, halt, queue=False, **hidden)
     halt.click(stop, visit, [status, halt], queue=False, **hidden)
     parts = [photo_inputs, pair, regions, video_inputs, video_results, mode, length, temporal_lam, lam]
-    kind.change(switch, [kind, mode], [*parts, status, figures], queue=False, **hidden)
+    kind.change(switch, [kind, mode], [*parts, model, steps, status, figures], queue=False, **hidden)
     mode.change(lam_for, [kind, mode], lam, queue=False, **hidden)
     # another engine has another number of iterations
     model.input(lambda: 0, None, steps, queue=False, **hidden)

@@ -21,6 +21,7 @@ from space.common import guarded
 from space.photo_video import clips, run
 from space.photo_video.visit import arrive, leave, open_clip
 from space.tabs import photo_video as tab
+from zoo.stylize import ranking
 from zoo.tasks import photo_stylize
 from zoo.video import VideoReader
 
@@ -177,7 +178,9 @@ def test_wrong_files(given: dict[str, Any], film: dict[str, Any], tmp_path: Path
 
 
 def test_the_kind_shows_what_belongs_to_it() -> None:
-    *parts, status, _ = tab.switch(run.VIDEO, "photo")
+    *parts, engine, steps, status, _ = tab.switch(run.VIDEO, "photo")
+    assert engine == ranking.choose(moving=True).name and steps == 0
+    assert tab.switch(run.PHOTO, "artistic")[9] == ranking.choose().name
     assert [part["visible"] for part in parts] == [False] * 3 + [True] * 6 and "video" in status
     assert [part["visible"] for part in tab.switch(run.PHOTO, "artistic")[:9]] == [True] * 3 + [False] * 5 + [True]
     assert tab.switch(run.VIDEO, "artistic")[8]["visible"] is False, "a painting has no photorealism"

@@ -374,6 +374,11 @@ def test_auto_takes_the_best_installed(monkeypatch):
     entries[best] = zoo.Entry.from_dict(record)
     assert ranking.choose().name == best and "best" in ranking.choose().reason
     assert [entry.name for entry in ranking.installed()] == [best, "gatys.vgg19_half"]
+    steadiest = min((rank for rank in ranking.RANKING if rank.flicker), key=lambda rank: rank.flicker).name
+    entries[steadiest] = zoo.Entry.from_dict(record | {"name": steadiest})
+    assert ranking.choose(moving=True).name == steadiest and "steadiest" in ranking.choose(moving=True).reason
+    if steadiest != best:
+        del entries[steadiest]
     missing = record | {"file": "nowhere.safetensors", "sha256": "0" * 64}
     entries[best] = zoo.Entry.from_dict(missing)
     assert ranking.choose().name == "gatys.vgg19_half", "weights that are not there do not count"
