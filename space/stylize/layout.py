@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import gradio as gr
 
 from ..figures import status_html
+from ..widgets import Image, Strip, before_and_after, painting_gallery, start_and_stop
 from .regions import COLOURS
 from .visit import SLOTS
 
 HINT = "Upload a picture or choose an example; click a painting to choose the style."
 PAINT_HINT = "Paint where each style applies, in its colour, then press Transfer. What is not painted takes the rest."
 
-Image = functools.partial(
-    gr.Image,
-    sources=["upload", "clipboard"],
-    type="filepath",
-    image_mode=None,
-    format="png",
-    buttons=[],
-)
-
 
 def styles() -> tuple[gr.Gallery, gr.Radio, list[gr.Image], list[gr.Slider]]:
     """The gallery of paintings, which style a click sets, and the four styles with their weights."""
-    gallery = gr.Gallery(
-        label="Paintings, drawn by code",
-        columns=5,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        format="png",
-        buttons=[],
-        elem_id="style-gallery",
-    )
+    gallery = painting_gallery("style")
     slot = gr.Radio(
         [(f"style {number}", number) for number in range(1, SLOTS + 1)],
         value=1,
@@ -78,30 +59,11 @@ def region_controls() -> tuple[gr.ImageEditor, list[gr.Image], gr.Button]:
 
 def results() -> tuple[Any, ...]:
     """Before and after, Transfer and Stop, status, figures, strip, download, settings and their two buttons."""
-    pair = gr.ImageSlider(
-        label="Before and after",
-        format="png",
-        type="filepath",
-        interactive=False,
-        max_height=620,
-        buttons=["fullscreen"],
-        elem_id="style-pair",
-    )
-    with gr.Row():
-        start = gr.Button("Transfer", variant="primary", min_width=120, elem_id="style-start")
-        halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="style-stop")
+    pair = before_and_after("style")
+    start, halt = start_and_stop("style", "Transfer")
     status = gr.HTML(status_html(HINT), padding=False, elem_id="style-status")
     figures = gr.HTML("", padding=False, elem_id="style-figures")
-    strip = gr.Gallery(
-        label="X(0) … X(N)",
-        columns=5,
-        height="auto",
-        object_fit="contain",
-        interactive=False,
-        format="png",
-        buttons=[],
-        elem_id="style-strip",
-    )
+    strip = Strip(label="X(0) … X(N)", columns=5, elem_id="style-strip")
     download = gr.DownloadButton("Download the result (PNG)", size="md", interactive=False, elem_id="style-download")
     with gr.Accordion("Settings as text", open=False, elem_id="style-settings"):
         text = gr.Textbox(

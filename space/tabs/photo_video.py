@@ -23,8 +23,8 @@ from ..pictures import open_picture
 from ..stylize import paintings
 from ..stylize.controls import reference
 from ..stylize.handlers import models
-from ..stylize.layout import Image
 from ..tab import Tab
+from ..widgets import Image, before_and_after, painting_gallery, start_and_stop
 
 KINDS = [("A photograph", PHOTO), ("A video", VIDEO)]
 MODES = [("A painting that moves", "artistic"), ("Still a photograph", "photo")]
@@ -152,17 +152,7 @@ def build() -> Component:
                 with gr.Row():
                     drawn = [gr.Button(label, size="sm", min_width=80, elem_classes="pv-clip") for label in CLIPS]
             style = Image(label="Style", height=180, elem_id="pv-style")
-            gallery = gr.Gallery(
-                label="Paintings, drawn by code",
-                columns=5,
-                height="auto",
-                object_fit="cover",
-                allow_preview=False,
-                interactive=False,
-                format="png",
-                buttons=[],
-                elem_id="pv-gallery",
-            )
+            gallery = painting_gallery("pv")
             gr.Examples(
                 [[str(example.path)] for example in examples()],
                 style,
@@ -193,15 +183,7 @@ def build() -> Component:
                     temporal = gr.Radio(WAYS, value="inside", label="Consistency acts", elem_id="pv-way")
                     beside = gr.Checkbox(False, label="Original and result side by side", elem_id="pv-beside")
         with gr.Column(scale=7, min_width=320):
-            pair = gr.ImageSlider(
-                label="Before and after",
-                format="png",
-                type="filepath",
-                interactive=False,
-                max_height=560,
-                buttons=["fullscreen"],
-                elem_id="pv-pair",
-            )
+            pair = before_and_after("pv", height=560)
             with gr.Column(visible=False) as video_results:
                 result = gr.Video(label="Result", interactive=False, height=340, elem_id="pv-result")
                 frame = gr.Image(
@@ -213,9 +195,7 @@ def build() -> Component:
                     buttons=[],
                     elem_id="pv-frame",
                 )
-            with gr.Row():
-                start = gr.Button("Stylise", variant="primary", min_width=120, elem_id="pv-start")
-                halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="pv-stop")
+            start, halt = start_and_stop("pv", "Stylise")
             status = gr.HTML(status_html(HINTS[PHOTO]), padding=False, elem_id="pv-status")
             figures = gr.HTML("", padding=False, elem_id="pv-figures")
             download = gr.DownloadButton("Download the result", size="md", interactive=False, elem_id="pv-download")

@@ -17,6 +17,7 @@ from ..figures import Figure, figures_html, status_html
 from ..latents import FRAMES, latent_models, latents_panel
 from ..pictures import MAX_PIXELS, Forgotten, Picture, forget, open_picture
 from ..tab import Tab
+from ..widgets import before_and_after, start_and_stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -309,19 +310,9 @@ def build() -> Component:
                     FRAMES, value="square", label="What a trained prior sees of the picture", elem_id="restore-frame"
                 )
                 seed = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", elem_id="restore-seed")
-            with gr.Row():
-                start = gr.Button("Restore", variant="primary", min_width=120, elem_id="restore-start")
-                halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="restore-stop")
+            start, halt = start_and_stop("restore", "Restore")
         with gr.Column(scale=6, min_width=320):
-            pair = gr.ImageSlider(
-                label="Before and after",
-                format="png",
-                type="filepath",
-                interactive=False,
-                max_height=560,
-                buttons=["fullscreen"],
-                elem_id="restore-pair",
-            )
+            pair = before_and_after("restore", height=560)
             status = gr.HTML(status_html(HINT), padding=False, elem_id="restore-status")
             figures = gr.HTML("", padding=False, elem_id="restore-figures")
             download = gr.DownloadButton(

@@ -19,10 +19,11 @@ from ..stylize import handlers, paintings
 from ..stylize import visit as visits
 from ..stylize.controls import DEFAULT_SIDE, MOST, reference
 from ..stylize.handlers import SLUG, models
-from ..stylize.layout import Image, region_controls, results, styles
+from ..stylize.layout import region_controls, results, styles
 from ..stylize.run import stop, transfer, transfer_live
 from ..stylize.visit import FIRST_PAINTING, Visit
 from ..tab import Tab
+from ..widgets import Image
 
 SCALE_NAMES = ("Finest strokes", "Fine", "Medium", "Coarse", "Coarsest shapes")
 COLOURS = [("The style's", "style"), ("The picture's own", "content")]

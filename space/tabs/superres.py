@@ -16,9 +16,9 @@ from ..common import guarded
 from ..examples import textures
 from ..figures import status_html
 from ..pictures import forget, open_picture
-from ..stylize.layout import Image
 from ..superres import GUIDES, HINT, LARGE, MOST_PIXELS, OTHER, REST, SIDE, SOURCES
 from ..tab import Tab
+from ..widgets import Image, Strip, before_and_after, start_and_stop
 
 SIDE_INFO = "Pixels of its middle that are made small and found again, so that the result can be measured."
 INTENSITY_INFO = "How much the reference counts."
@@ -116,31 +116,12 @@ def build() -> Component:
                 )
                 lam = gr.Slider(0, 200, LAM, step=1, label="Data weight λ", info=LAM_INFO, elem_id="superres-lam")
                 steps = gr.Slider(0, 200, 0, step=1, label="Iterations", info=STEPS_INFO, elem_id="superres-steps")
-            with gr.Row():
-                start = gr.Button("Enlarge", variant="primary", min_width=120, elem_id="superres-start")
-                halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="superres-stop")
+            start, halt = start_and_stop("superres", "Enlarge")
         with gr.Column(scale=7, min_width=320):
-            pair = gr.ImageSlider(
-                label="Bicubic interpolation and result",
-                format="png",
-                type="filepath",
-                interactive=False,
-                max_height=620,
-                buttons=["fullscreen"],
-                elem_id="superres-pair",
-            )
+            pair = before_and_after("superres", "Bicubic interpolation and result")
             status = gr.HTML(status_html(HINT), padding=False, elem_id="superres-status")
             figures = gr.HTML("", padding=False, elem_id="superres-figures")
-            close = gr.Gallery(
-                label="Close up",
-                columns=4,
-                height="auto",
-                object_fit="contain",
-                interactive=False,
-                format="png",
-                buttons=[],
-                elem_id="superres-close",
-            )
+            close = Strip(label="Close up", columns=4, elem_id="superres-close")
             download = gr.DownloadButton(
                 "Download the result (PNG)", size="md", interactive=False, elem_id="superres-download"
             )

@@ -17,6 +17,7 @@ from ..examples import examples
 from ..figures import effort, figures_html, progress, quality, status_html, summary
 from ..pictures import Forgotten, Picture, forget, open_picture
 from ..tab import Tab
+from ..widgets import before_and_after, start_and_stop
 
 FAMILIES = {"dncnn": "DnCNN", "dncnn_tv": "DnCNN-TV", "tv2d": "Total variation"}
 """What a visitor reads in place of an architecture's name."""
@@ -287,19 +288,9 @@ def build() -> Component:
                 seed = gr.Number(
                     0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed of the noise", elem_id="tv-seed"
                 )
-            with gr.Row():
-                start = gr.Button("Denoise", variant="primary", min_width=120, elem_id="tv-denoise")
-                halt = gr.Button("Stop", interactive=False, min_width=80, elem_id="tv-stop")
+            start, halt = start_and_stop("tv", "Denoise")
         with gr.Column(scale=7, min_width=320):
-            pair = gr.ImageSlider(
-                label="Before and after",
-                format="png",
-                type="filepath",
-                interactive=False,
-                max_height=620,
-                buttons=["fullscreen"],
-                elem_id="tv-pair",
-            )
+            pair = before_and_after("tv")
             status = gr.HTML(status_html(HINT), padding=False, elem_id="tv-status")
             figures = gr.HTML("", padding=False, elem_id="tv-figures")
             download = gr.DownloadButton(

@@ -157,7 +157,7 @@ def test_wrong_file_is_explained(desktop: Any, tmp_path: Path) -> None:
 
 def test_no_picture_is_explained(desktop: Any) -> None:
     page = desktop.page
-    page.locator("#tv-denoise").click()
+    page.locator("#tv-start").click()
     expect(page.locator(".toast-body")).to_contain_text("no picture was given", timeout=PATIENCE)
 
 

@@ -12,7 +12,7 @@ from .deploy import deploy
 from .evaluate import evaluate
 from .export import export
 from .mirror import mirror
-from .output import Json, emit, table, user_errors
+from .output import Json, emit, show, table, user_errors
 from .photo import photo
 from .publish import publish
 from .pull import pull
@@ -182,10 +182,7 @@ def denoise(
     from .denoise import run
 
     records = run(inputs, output, model, lam, sigma, add_noise, seed, reference)
-    if json:
-        emit(records)
-    else:
-        table([_record(record) for record in records])
+    show(records, _record, json)
 
 
 def _record(record: dict[str, object]) -> tuple[str, ...]:

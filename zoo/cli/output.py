@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Record = TypeVar("Record")
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -26,6 +27,14 @@ def table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show(records: Sequence[Record], row: Callable[[Record], Sequence[str]], as_json: bool) -> None:
+    """Print the records of a job as JSON, or a row of a table for each."""
+    if as_json:
+        emit(records)
+    else:
+        table([row(record) for record in records])
 
 
 def user_errors(verb: Verb) -> Verb:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Json, emit, table, user_errors
+from .options import Intensity, Seed, Size, Steps, StyleSize, Stylizer
+from .output import Json, show, user_errors
 
 
 @user_errors
@@ -32,14 +33,12 @@ def photo(
             "engine has."
         ),
     ] = "auto",
-    intensity: Annotated[float, typer.Option(help="Strength of the style.")] = 1.0,
-    size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. [default: as it is]")] = None,
-    style_size: Annotated[int | None, typer.Option(help="Longer side of the style.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Iterations. [default: all of a solver's, 100 of gatys]")] = None,
-    model: Annotated[
-        str, typer.Option(help="See `zoo list --task stylize`; auto: the best that is installed.")
-    ] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of the paintings that are drawn by code.")] = 0,
+    intensity: Intensity = 1.0,
+    size: Size = None,
+    style_size: StyleSize = None,
+    steps: Steps = None,
+    model: Stylizer = "auto",
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Give photographs the colours and the light of another one. Writes lossless PNG and never overwrites an input."""
@@ -59,10 +58,7 @@ def photo(
             "seed": seed,
         },
     )
-    if json:
-        emit(records)
-    else:
-        table([_record(record) for record in records])
+    show(records, _record, json)
 
 
 def run(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Json, emit, table, user_errors
+from .options import Size, Steps, StyleSize
+from .output import Json, show, user_errors
 
 NO_MASK = "none"
 
@@ -43,11 +44,9 @@ def stylize(
     color: Annotated[
         str | None, typer.Option(help="style, or content to keep the content's colours. [default: style]")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. [default: as it is]")] = None,
-    style_size: Annotated[
-        int | None, typer.Option(help="Longer side of the styles: smaller makes finer strokes.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Iterations. [default: all of a solver's, 100 of gatys]")] = None,
+    size: Size = None,
+    style_size: StyleSize = None,
+    steps: Steps = None,
     model: Annotated[
         str | None, typer.Option(help="See `zoo list --task stylize`; auto: the best that is installed.")
     ] = None,
@@ -71,10 +70,7 @@ def stylize(
         "seed": seed,
     }
     records = run(inputs, output, style or [], mask or [], settings, given)
-    if json:
-        emit(records)
-    else:
-        table([_record(record) for record in records])
+    show(records, _record, json)
 
 
 def run(

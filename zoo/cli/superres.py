@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Json, emit, table, user_errors
+from .output import Json, show, user_errors
 
 
 @user_errors
@@ -46,10 +46,7 @@ def superres(
     """
     settings = {"scale": scale, "model": model, "lam": lam, "intensity": intensity, "steps": steps}
     records = run(inputs, output, reference, shrink, truth, settings)
-    if json:
-        emit(records)
-    else:
-        table([_record(record) for record in records])
+    show(records, _record, json)
 
 
 def run(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import Intensity, Seed, Size, StyleSize, Stylizer
 from .output import Json, emit, table, user_errors
 
 
@@ -27,15 +28,13 @@ def video(
     ] = "inside",
     temporal_lam: Annotated[float, typer.Option(help="λ of consistency with the last frame.")] = 0.37,
     photo_lam: Annotated[float, typer.Option(help="λ of photorealism, with --mode photo.")] = 50.0,
-    intensity: Annotated[float, typer.Option(help="Strength of the style.")] = 1.0,
-    size: Annotated[int | None, typer.Option(help="Longer side of the result in pixels. [default: as it is]")] = None,
+    intensity: Intensity = 1.0,
+    size: Size = None,
     frames: Annotated[int | None, typer.Option(help="Only the first so many frames.")] = None,
-    style_size: Annotated[int | None, typer.Option(help="Longer side of the style.")] = None,
+    style_size: StyleSize = None,
     steps: Annotated[int | None, typer.Option(help="Iterations a frame. [default: all of a solver's]")] = None,
-    model: Annotated[
-        str, typer.Option(help="See `zoo list --task stylize`; auto: the best that is installed.")
-    ] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of the paintings that are drawn by code.")] = 0,
+    model: Stylizer = "auto",
+    seed: Seed = 0,
     flow: Annotated[str, typer.Option(help="dis, raft (if its weights are here), or auto.")] = "auto",
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="Write the original on the left.")] = False,
     json: Json = False,
