@@ -15,6 +15,7 @@ from zoo.models.dip import DIP
 from zoo.models.glo import into_ball_
 from zoo.models.latent import LatentModel
 from zoo.models.lcm import BOX, LCM, latent_nets, phi_count
+from zoo.models.lcm_encoder import LatentEncoder
 from zoo.models.wgan import Critic, gradient_penalty
 
 TINY = {
@@ -158,3 +159,28 @@ def test_refusals() -> None:
         DIP().network(4, 64, 0)
     with pytest.raises(ValueError, match="size"):
         registry.build("wgan_gp", {"size": 48})
+
+
+def test_an_encoder_becomes_another_one() -> None:
+    torch.manual_seed(0)
+    wide = LatentEncoder(50, 6, 16, 16, length=0.1).eval()
+    with torch.no_grad():
+        wide.mean.normal_()
+        wide.basis[4:] *= 1e-3  # next to nothing
+        wide.encoder.linear.weight.mul_(5)
+    evidence = torch.rand(40, 4, 16, 16)
+    with torch.no_grad():
+        wanted = wide(evidence)
+        assert wanted.square().mean(1).sqrt() == pytest.approx(torch.full((40,), 0.1), rel=1e-4)
+        assert (wanted[0] - wanted[1]).abs().max() > 1e-3
+        for rank, tol in ((6, 1e-5), (4, 1e-3)):
+            narrow = LatentEncoder(50, rank, 16, 16, length=0.1).eval()
+            narrow.adopt(wide, evidence)
+            torch.testing.assert_close(narrow(evidence), wanted, rtol=0, atol=tol)
+        assert narrow.coefficients(evidence).std(0, correction=0) == pytest.approx(torch.ones(4), rel=0.02)
+        with pytest.raises(ValueError, match="at least 4 pictures"):
+            narrow.adopt(wide, evidence[:3])
+    with pytest.raises(ValueError, match="does not become"):
+        LatentEncoder(50, 8, 16, 16, length=0.1).adopt(wide, evidence)
+    with pytest.raises(ValueError, match="does not become"):
+        LatentEncoder(50, 4, 32, 16, length=0.1).adopt(wide, evidence)

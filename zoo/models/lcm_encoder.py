@@ -4,15 +4,88 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..registry import register_arch
 from .autoencoder import Encoder
 from .lcm import BOX
 
 
+class LatentEncoder(nn.Module):
+    """Latents along mean + Σ c_k v_k, the coefficients c from a convolutional encoder; all of one length.
+
+    Without a fixed length they grow in training until a box of allowed latents cuts nearly all of their numbers off,
+    and with them the gradient.
+
+    Args:
+        count: Numbers in a latent.
+        rank: Number of coefficients.
+        width: Channels of the encoder at 4×4.
+        size: Height and width of the images.
+        length: Root mean square of a latent.
+    """
+
+    def __init__(self, count: int, rank: int, width: int, size: int, length: float) -> None:
+        super().__init__()
+        self.size = size
+        self.length = length
+        self.encoder = Encoder(4, rank, width, size)
+        self.mean = nn.Parameter(torch.zeros(count))
+        self.basis = nn.Parameter(torch.randn(rank, count) * (0.5 / rank**0.5))
+
+    def coefficients(self, evidence: Tensor) -> Tensor:
+        """c (B, rank), in float32."""
+        shifted = torch.cat([2 * evidence[:, :3] - 1, evidence[:, 3:]], 1)
+        return self.encoder(shifted).float()
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Latents (B, count) of evidence (B, 4, size, size), as `Degradation.evidence` makes it.
+
+        The first three channels are a picture in [0, 1], roughly filled in where nothing is known; the fourth says in
+        [0, 1] how much of a pixel is known.
+        """
+        along = self.mean + self.coefficients(evidence) @ self.basis
+        return self.length * F.rms_norm(along, along.shape[1:])
+
+    @torch.no_grad()
+    def adopt(self, other: LatentEncoder, evidence: Tensor) -> None:
+        """Become another encoder, which may have more coefficients: of these the principal components are kept.
+
+        Args:
+            other: An encoder of the same latents, width and size.
+            evidence: Of pictures whose coefficients say which components matter, (B, 4, size, size).
+
+        Raises:
+            ValueError: it differs in more than the number of coefficients or has fewer, or too little evidence.
+        """
+        rank = len(self.basis)
+        mine, theirs = self.encoder.stages.state_dict(), other.encoder.stages.state_dict()
+        fits = all(key in theirs and theirs[key].shape == value.shape for key, value in mine.items())
+        if not fits or other.mean.shape != self.mean.shape or len(other.basis) < rank:
+            raise ValueError(f"an encoder of {len(other.basis)} coefficients does not become this one of {rank}")
+        if len(other.basis) == rank:
+            self.load_state_dict(other.state_dict())
+            return
+        if len(evidence) < rank:
+            raise ValueError(f"evidence: of at least {rank} pictures, to keep as many components, got {len(evidence)}")
+        self.encoder.stages.load_state_dict(theirs)
+        found = torch.cat([other.coefficients(part) for part in evidence.split(50)])
+        middle = found.mean(0)
+        spread = torch.linalg.svd((found - middle).double() @ other.basis.double(), full_matrices=False)
+        directions = spread.Vh[:rank]  # orthonormal, those of the largest variance first
+        scale = spread.S[:rank] / max(1, len(found)) ** 0.5
+        scale = scale.clamp_min(max(1e-6, 1e-3 * float(scale[0])))[:, None]
+        change = (other.basis.double() @ directions.T / scale.T).T  # (rank, other's rank): c' = change (c - middle)
+        linear = other.encoder.linear
+        self.encoder.linear.weight.copy_(change @ linear.weight.double())
+        self.encoder.linear.bias.copy_(change @ (linear.bias - middle).double())
+        self.mean.copy_(other.mean + middle @ other.basis)
+        self.basis.copy_(scale * directions)
+
+
 @register_arch("lcm_encoder")
-class LCMEncoder(nn.Module):
-    """φ = mean + Σ c_k v_k, with the coefficients c from a convolutional encoder, clamped to the box.
+class LCMEncoder(LatentEncoder):
+    """φ of a latent convolutional model, in its box and as long as those that training starts from.
 
     The evidence comes as a picture of the full size and a map of what is known, so that one encoder serves all
     degradations: what is missing is filled in roughly beforehand.
@@ -25,22 +98,12 @@ class LCMEncoder(nn.Module):
     """
 
     def __init__(self, phi: int = 24336, rank: int = 128, width: int = 256, size: int = 128) -> None:
-        super().__init__()
-        self.size = size
+        super().__init__(phi, rank, width, size, BOX / 3**0.5)
         self.latent_shape = (phi,)
-        self.encoder = Encoder(4, rank, width, size)
-        self.mean = nn.Parameter(torch.zeros(phi))
-        # in units of the box, so that coefficients of about 1 reach across it
-        self.basis = nn.Parameter(torch.randn(rank, phi) / rank**0.5)
 
     def forward(self, evidence: Tensor) -> Tensor:
-        """φ (B, N_φ) in [-0.01, 0.01] of evidence (B, 4, size, size), as `Degradation.evidence` makes it.
-
-        The first three channels are a picture in [0, 1], roughly filled in where nothing is known; the fourth says in
-        [0, 1] how much of a pixel is known.
-        """
-        shifted = torch.cat([2 * evidence[:, :3] - 1, evidence[:, 3:]], 1)
-        return (BOX * (self.mean + self.encoder(shifted).float() @ self.basis)).clamp(-BOX, BOX)
+        """φ (B, N_φ) in [-0.01, 0.01] of evidence (B, 4, size, size)."""
+        return super().forward(evidence).clamp(-BOX, BOX)
 
     def golden_input(self) -> Tensor:
         """Evidence from a formula."""

@@ -7,38 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..models.autoencoder import Encoder
 from ..models.latent import LatentModel
+from ..models.lcm_encoder import LatentEncoder
+from ..restore.degradation import Identity
 from .objective import Moment
 
 CLIP = 1.0  # largest norm of the gradient
-
-
-class _Network(nn.Module):
-    """Latents along m + Σ c_k v_k, the coefficients c from a convolutional encoder, as long as the first.
-
-    Without the fixed length they grow until a box of allowed latents cuts nearly all of their numbers off, and with
-    them the gradient.
-    """
-
-    scale: Tensor
-
-    def __init__(self, model: LatentModel, rank: int, width: int, seed: int) -> None:
-        super().__init__()
-        self.shape = model.latent_shape
-        start = model.start(torch.Generator().manual_seed(seed)).flatten()
-        self.register_buffer("scale", start.square().mean().sqrt())
-        self.encoder = Encoder(3, rank, width, model.size)
-        self.middle = nn.Parameter(start / self.scale)
-        self.basis = nn.Parameter(torch.randn(rank, len(start)) * (0.5 / rank**0.5))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, *shape) of images (B, 3, size, size) in [0, 1]."""
-        c = self.encoder(2 * images - 1).float()
-        along = self.middle + c @ self.basis
-        return (self.scale * F.rms_norm(along, along.shape[1:])).unflatten(1, self.shape)
 
 
 class Predictor:
@@ -55,8 +30,12 @@ class Predictor:
 
     def __init__(self, model: LatentModel, rank: int, width: int, seed: int) -> None:
         self.model = model
-        rank = min(rank, torch.Size(model.latent_shape).numel())
-        self.network = _Network(model, rank, width, seed)
+        with torch.device("cpu"):
+            start = model.start(torch.Generator().manual_seed(seed)).flatten()
+        length = float(start.square().mean().sqrt())
+        self.network = LatentEncoder(len(start), min(rank, len(start)), width, model.size, length)
+        with torch.no_grad():
+            self.network.mean.copy_(start / length)
         self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
         self._lr = 0.0
 
@@ -65,15 +44,18 @@ class Predictor:
         self.settle()
         self.network.to(moment.device).train()
         self._lr = lr
-        return self.model.project_(self.network(images))
+        return self.model.project_(self._latents(images))
+
+    def _latents(self, images: Tensor) -> Tensor:
+        return self.network(Identity().evidence(images)).unflatten(1, self.model.latent_shape)
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         """Latents as they are predicted now."""
         self.settle()
-        self.network.eval()
+        self.network.to(images.device).eval()
         with torch.autocast(images.device.type, enabled=False):
-            return self.model.project_(self.network.to(images.device)(images))
+            return self.model.project_(self._latents(images))
 
     def settle(self) -> None:
         """Take the step whose gradient is there."""

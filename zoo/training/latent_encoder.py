@@ -16,7 +16,7 @@ from .. import checkpoints, registry
 from ..loading import load
 from ..models.latent import LatentModel
 from ..models.lcm import BOX
-from ..models.lcm_encoder import LCMEncoder
+from ..models.lcm_encoder import LatentEncoder, LCMEncoder
 from ..models.lcm_sampler import LCMSampler
 from ..restore.degradation import JPEG, Chain, Degradation, Downsample, Grey, Identity, Mask, Noise
 from ..restore.fit import frozen
@@ -26,6 +26,7 @@ from .autoencoder import mirrored_batch, rows_of
 from .objective import Export, Moment, Objective
 from .pictures import batch_of, load_split
 from .recipe import Recipe
+from .start import fill
 
 CHUNK = 25
 
@@ -95,6 +96,20 @@ class LearnStart(Objective):
         with torch.no_grad():
             self.model.mean.copy_(sampler.mean / BOX)
             self.model.basis[:rank] = sampler.basis[:rank] / BOX
+
+    def adopt_run(self, state: Mapping[str, Any], where: str) -> None:
+        """Also of the run that trained the prior: the network that predicted its latents knows whole pictures."""
+        predictor = state["objective"].get("predictor") if state.get("objective") else None
+        if predictor is None:
+            super().adopt_run(state, where)
+            return
+        network = predictor["network"]
+        shape = {"rank": len(network["basis"]), "width": self.recipe.model.get("width", 256), "size": self.model.size}
+        other = LatentEncoder(len(network["mean"]), length=self.model.length, **shape)
+        fill(other, network, where)
+        few = np.linspace(0, len(self.pictures[0]) - 1, min(1000, len(self.pictures[0]))).round().astype(int)
+        whole = Identity().evidence(batch_of(self.pictures[0], few, torch.device("cpu")))
+        self.model.adopt(other.eval(), whole)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:

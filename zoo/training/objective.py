@@ -115,6 +115,20 @@ class Objective(ABC):
 
         fill(self.model, released.state_dict(), name)
 
+    def adopt_run(self, state: Mapping[str, Any], where: str) -> None:
+        """Start from what another run has come to; what `model` has beyond its weights stays as it is.
+
+        Args:
+            state: The run's checkpoint.
+            where: Where it is, for messages.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        from .start import fill
+
+        fill(self.model, state["model"], where)
+
     def export(self) -> Export | None:
         """The trained model as it is released; None if it is not."""
         return None

@@ -25,8 +25,8 @@ def start_from(objective: Objective, init: str | Path) -> None:
 
     Args:
         objective: What is to be trained.
-        init: Folder of another run, or the name of a model of the registry: then the objective's `adopt` takes its
-            released weights.
+        init: Folder of another run, which the objective's `adopt_run` takes, or the name of a model of the registry,
+            whose released weights its `adopt` takes.
 
     Raises:
         ValueError: neither, or weights that the model has no place for.
@@ -35,7 +35,7 @@ def start_from(objective: Objective, init: str | Path) -> None:
     folder = Path(init)
     state = read_checkpoint(folder) if folder.is_dir() else None
     if state is not None:
-        fill(objective.model, state["model"], str(init))
+        objective.adopt_run(state, str(init))
         hours = state["elapsed"] / 3600 + (state["start"][1] if state.get("start") else 0.0)
         objective.start = (json.loads(state["recipe"])["name"], hours)
         return

@@ -19,12 +19,14 @@ from torch import Tensor
 
 from zoo import checkpoints
 from zoo.entry import Entry
+from zoo.restore.degradation import Identity
 from zoo.training import Progress, Recipe, train
 from zoo.training.checkpoint import read_checkpoint
 from zoo.training.latent import FitLatents
 from zoo.training.latent_sampler import release_sampler, stored_latents
 from zoo.training.latent_store import LatentStore
 from zoo.training.objective import make_objective
+from zoo.training.pictures import batch_of
 from zoo.training.recipe import load_recipe, parse_recipe
 from zoo.training.schedule import Schedule
 
@@ -281,6 +283,36 @@ def test_start_encoder_learns(latent: Recipe, faces: Path, tmp_path: Path) -> No
     encoder = checkpoints.load_checkpoint(tmp_path / "run" / "lcm_encoder.test.safetensors").eval()
     phi = encoder(encoder.golden_input())  # type: ignore[operator]
     assert phi.shape == (1, 24336) and phi.abs().max() <= 0.01
+
+
+def test_start_encoder_goes_on_from_the_network_that_predicted(latent: Recipe, faces: Path, tmp_path: Path) -> None:
+    *_, last = train(amortised(latent), tmp_path / "prior", data=faces, cpu=True, steps=6, validate_minutes=1e9)
+    assert last.done
+    table: dict[str, Any] = {
+        "name": "lcm_encoder.test",
+        "objective": "latent_start",
+        "batch": 4,
+        "model": {"rank": 8, "width": 16, "size": 64},
+        "data": {"prior": str(tmp_path / "prior" / "lcm.test.safetensors")},
+        "optimiser": {"kind": "adam"},
+        "schedule": {"lr": 0.0},
+        "release": parse_toml(TOML)["release"],
+    }
+    options: dict[str, Any] = {"data": faces, "cpu": True, "steps": 1, "init": tmp_path / "prior"}
+    *_, last = train(parse_recipe(table), tmp_path / "run", **options)
+    prior = make_objective(amortised(latent), faces, tmp_path)
+    assert isinstance(prior, FitLatents) and prior.predictor is not None
+    prior.load_state_dict(read_checkpoint(tmp_path / "prior")["objective"])  # type: ignore[index]
+    images = batch_of(prior.pictures[1], slice(None), torch.device("cpu"))
+    encoder = checkpoints.load_checkpoint(tmp_path / "run" / "lcm_encoder.test.safetensors").eval()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            encoder(Identity().evidence(images)), prior.predictor.predict(images), rtol=0, atol=1e-4
+        )
+    assert json.loads((tmp_path / "run" / "lcm_encoder.test.json").read_text())["training"]["init"] == "lcm.test"
+    with pytest.raises(ValueError, match="of 8 coefficients does not become this one of 9"):
+        narrow = parse_recipe({**table, "model": {**table["model"], "rank": 9}})
+        all(train(narrow, tmp_path / "narrow", **options))
 
 
 def parse_toml(text: str) -> dict[str, Any]:
