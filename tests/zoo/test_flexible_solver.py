@@ -123,6 +123,11 @@ def test_prox_comes_after_each_update():
         iterates = net(x, [style], prox=box, iterates=True)
     assert len(seen) == len(iterates) == 3
     assert all(y.min() >= 0.2 and y.max() <= 0.8 for y in iterates)
+    with torch.no_grad():
+        several = net(x, [style], prox=[box, lambda y: 2 * y], iterates=True)
+        none = net(x, [style], prox=[])
+    assert torch.equal(several[0], 2 * iterates[0]), "the first of the list first"
+    assert torch.equal(none, net(x, [style]))
 
 
 @settings(max_examples=15, deadline=None)

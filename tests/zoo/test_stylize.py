@@ -288,6 +288,8 @@ def test_prox_comes_after_each_update(solver):
 
     result = stylize(picture(), SKY, model=solver, prox=box)
     assert seen == [(1, 3, 40, 48)] * 2 and result.min() >= 0.3 and result.max() <= 0.6
+    halved = stylize(picture(), SKY, model=solver, prox=[box, lambda x: x / 2])
+    assert halved.min() >= 0.15 and halved.max() <= 0.3
     with pytest.raises(ValueError, match="prox"):
         stylize(picture(), SKY, model="gatys", prox=box)
 

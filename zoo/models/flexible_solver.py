@@ -6,13 +6,14 @@ loss: forward maps f_l, the style filters of equation 7, and backward maps throu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..prox import Operators, in_turn
 from ..registry import register_arch
 from .decoder import pad
 from .vgg import STYLE_LAYERS, channels
@@ -251,7 +252,7 @@ class FlexibleSolver(nn.Module):
         content: Tensor,
         styles: Sequence[Style],
         betas: Tensor | None = None,
-        prox: Callable[[Tensor], Tensor] | None = None,
+        prox: Operators | None = None,
     ) -> Iterator[Tensor]:
         """Yields X(1), …, X(N), not clipped.
 
@@ -259,7 +260,7 @@ class FlexibleSolver(nn.Module):
             content: X(0), (B, 3, H, W) in [0, 1]; any size from 1 pixel.
             styles: At least one. Several: each in its region.
             betas: β_l ≥ 0 of the five levels, (5,) or (B, 5); None: 1. All times one number is the global intensity.
-            prox: P of equation 16, applied after each update.
+            prox: P of equation 16, one operator or several in turn, applied after each update.
 
         Raises:
             ValueError: shapes that do not fit the solver.
@@ -268,12 +269,12 @@ class FlexibleSolver(nn.Module):
         betas = content.new_ones(1, LEVELS) if betas is None else betas.to(content).reshape(-1, LEVELS)
         if len(betas) not in (1, B):
             raise ValueError(f"betas: (5,) or ({B}, 5), got {tuple(betas.shape)}")
-        x = content
+        x, operator = content, in_turn(prox)
         styles = [Style(self.conditioned(style.grams), style.mask) for style in styles]
         for step in self.steps:
             x = x - step(x, styles, betas)
-            if prox is not None:
-                x = prox(x)
+            if operator is not None:
+                x = operator(x)
             yield x
 
     def forward(
@@ -281,7 +282,7 @@ class FlexibleSolver(nn.Module):
         content: Tensor,
         styles: Sequence[Style],
         betas: Tensor | None = None,
-        prox: Callable[[Tensor], Tensor] | None = None,
+        prox: Operators | None = None,
         iterates: bool = False,
     ) -> Tensor | list[Tensor]:
         """X(N) clipped to [0, 1], or, with `iterates`, all of X(1) … X(N) as they are; arguments as in `iterate`."""

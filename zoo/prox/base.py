@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
@@ -40,6 +40,21 @@ class Compose(Prox):
         for prox in self.proxes:
             x = prox(x)
         return x
+
+
+Operators = Callable[[Tensor], Tensor] | Sequence[Callable[[Tensor], Tensor]]
+"""One operator, or several that are applied one after the other."""
+
+
+def in_turn(prox: Operators | None) -> Callable[[Tensor], Tensor] | None:
+    """One operator out of one, of several, or of none: None for none.
+
+    Raises:
+        TypeError: one of them cannot be called.
+    """
+    if prox is None or callable(prox):
+        return prox
+    return Compose(prox) if len(prox) else None
 
 
 class Box(Prox):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..prox import Compose, Photorealism, TemporalConsistency
+from ..prox import Photorealism, TemporalConsistency, in_turn
 from ..prox.base import check_lam
 from ..video import trusted, warp
 from ..video.raft import Flow
@@ -149,7 +149,7 @@ class FrameStyler:
             alongside = Alongside(moved.iterates, moved.mask, self.temporal_lam) if moved is not None else Alongside()
             self.iterates = alongside.iterates
             proxes.append(alongside)
-        job = self.engine.job(frame, lambda _: self.known, prox=Compose(proxes) if proxes else None)
+        job = self.engine.job(frame, lambda _: self.known, prox=in_turn(proxes))
         *_, state = self.engine.states(job)
         return state.image, state.iteration
 

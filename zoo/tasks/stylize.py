@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..images import MAX_PIXELS
 from ..models.vgg import VGGEncoder
+from ..prox import Operators, in_turn
 from ..style.loss import Grams, Terms
 from ..stylize import engines
 from ..stylize.colour import luminance, matched, recoloured
@@ -103,7 +104,7 @@ def stylize(
     model: str | nn.Module = AUTO,
     encoder: str | None = None,
     seed: int = 0,
-    prox: Prox | None = None,
+    prox: Operators | None = None,
     cache: GramCache | None = None,
     measure: bool = True,
     return_info: bool = False,
@@ -133,8 +134,8 @@ def stylize(
         model: An entry of the registry for the task "stylize", a module, or "auto": the best of those installed.
         encoder: Perceptual encoder of the optimisation, a name. Trained models have their own and take no other.
         seed: Of gallery paintings; nothing else is random.
-        prox: Proximal operator, (1, 3, H, W) to the same, applied after each update of a solver and once after a
-            network of one pass (Puy & Pérez 2019, equation 16).
+        prox: Proximal operator, (1, 3, H, W) to the same, or a list of them, applied in turn after each update of a
+            solver and once after a network of one pass (Puy & Pérez 2019, equation 16); see `zoo.prox`.
         cache: Keeps the styles' Gram matrices for the next call. None: only those of gallery paintings are kept.
         measure: Whether to compute the loss that was reached.
         return_info: Also return the record.
@@ -191,7 +192,7 @@ def stylize_steps(
     model: str | nn.Module = AUTO,
     encoder: str | None = None,
     seed: int = 0,
-    prox: Prox | None = None,
+    prox: Operators | None = None,
     cache: GramCache | None = None,
     measure: bool = True,
     device: str | torch.device | None = None,
@@ -235,7 +236,8 @@ def stylize_steps(
         settings = dataclasses.replace(settings, styles=tuple(listed), style_weights=None)
     if not listed:
         raise ValueError("styles: at least one")
-    engines.check(module, settings.steps, settings.betas, prox is not None, picture.tensor.shape[-2:].numel())
+    operator = in_turn(prox)
+    engines.check(module, settings.steps, settings.betas, operator is not None, picture.tensor.shape[-2:].numel())
     named, perceptual = engines.encoder_for(module, encoder, place)
     areas = regions(settings.weights, masks, tuple(picture.tensor.shape[-2:]), max_pixels)  # type: ignore[arg-type]
     longest = max(picture.tensor.shape[-2:])
@@ -253,7 +255,7 @@ def stylize_steps(
         choice=choice,
         encoder=perceptual,
         encoder_name=named,
-        prox=prox,
+        prox=operator,
         cache=cache,
         measure=measure,
         place=place,
