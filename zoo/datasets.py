@@ -112,18 +112,32 @@ def decoded(
         cache: Folder for the array.
         prepare: Brings an image (H, W, 3) to (side, side, 3), e.g. `resize_shorter`.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{files.fingerprint(names)}-{prepare.__name__}-{side}.npy"
-    if not path.exists():
-        part = path.with_suffix(f".{os.getpid()}.part")
-        array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(names), side, side, 3))
 
+    def fill(array: np.ndarray) -> None:
         def put(index: int) -> None:
             array[index] = prepare(files.decode(names[index]), side)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(put, range(len(names)), chunksize=256):
                 pass
+
+    path = cache / f"{files.fingerprint(names)}-{prepare.__name__}-{side}.npy"
+    return kept(path, (len(names), side, side, 3), fill)
+
+
+def kept(path: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
+    """A read-only memory-mapped array of uint8, made the first time only; a run that is killed leaves none.
+
+    Args:
+        path: The file. Its name has to tell apart all that `fill` depends on.
+        shape: Of the array.
+        fill: Writes into it.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        array = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+        fill(array)
         array.flush()
         del array
         os.replace(part, path)

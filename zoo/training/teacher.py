@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import registry
+from ..datasets import kept
 from ..loading import load
 from ..models.wct import WCT
 from .pictures import as_images, mirrored
@@ -42,16 +42,13 @@ class TaughtPairs:
     def _read_or_make(self) -> np.ndarray:
         known = (self.teacher, registry.info(self.teacher).sha256, self.size, self.pairs.tolist())
         digest = hashlib.sha256(repr(known).encode() + self.pixels.tobytes()).hexdigest()
-        path = self.cache / f"taught-{digest[:16]}.npy"
-        if path.exists():
-            return np.load(path)
-        made = np.concatenate([self._make(part) for part in self.pairs.split(TOGETHER)])
-        self.cache.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".part{os.getpid()}")
-        with open(part, "wb") as file:
-            np.save(file, made)
-        os.replace(part, path)
-        return made
+
+        def fill(array: np.ndarray) -> None:
+            for start in range(0, len(self.pairs), TOGETHER):
+                part = self.pairs[start : start + TOGETHER]
+                array[start : start + len(part)] = self._make(part)
+
+        return kept(self.cache / f"taught-{digest[:16]}.npy", (len(self.pairs), self.size, self.size, 3), fill)
 
     @torch.no_grad()
     def _make(self, pairs: Tensor) -> np.ndarray:
