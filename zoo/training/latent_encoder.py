@@ -53,7 +53,7 @@ def random_degradation(size: int, count: int, generator: torch.Generator) -> Deg
         side //= factor
     if chance(0.5) or not parts:
         holes = [random_mask(side, generator) for _ in range(count)]
-        parts.append(Mask(1 - torch.stack(holes).float()))
+        parts.append(Mask(1 - torch.stack(holes)[:, None].float()))
     if chance(0.2):
         parts.append(Noise(float(50 * torch.rand((), generator=generator))))
     elif chance(0.2) and side == size:

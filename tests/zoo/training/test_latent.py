@@ -23,6 +23,7 @@ from zoo.restore.degradation import Identity
 from zoo.training import Progress, Recipe, train
 from zoo.training.checkpoint import read_checkpoint
 from zoo.training.latent import FitLatents
+from zoo.training.latent_encoder import random_degradation
 from zoo.training.latent_sampler import release_sampler, stored_latents
 from zoo.training.latent_store import LatentStore
 from zoo.training.objective import make_objective
@@ -392,3 +393,13 @@ def test_amortised_needs_a_rate(latent: Recipe, faces: Path, tmp_path: Path) -> 
     recipe = replace(amortised(latent), schedule=latent.schedule)
     with pytest.raises(ValueError, match="lr_encoder"):
         make_objective(recipe, faces, tmp_path)
+
+
+def test_evidence_of_several_pictures() -> None:
+    pictures = torch.rand(3, 3, 64, 64)
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        degradation = random_degradation(64, 3, generator)
+        evidence = degradation.evidence(degradation.degrade(pictures, generator))
+        assert evidence.shape == (3, 4, 64, 64) and evidence.isfinite().all()
+        assert evidence.min() >= 0 and evidence.max() <= 1
