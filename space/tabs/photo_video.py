@@ -116,14 +116,17 @@ def pick(event: gr.SelectData) -> str:
     return paintings.shown(reference(list(PAINTINGS)[int(event.index)]), 0)
 
 
-def switch(kind: str, mode: str) -> tuple[Any, ...]:
-    """Shows what belongs to photographs, or to videos, and takes the best engine for it.
+def switch(kind: str, mode: str, model: str) -> tuple[Any, ...]:
+    """Shows what belongs to photographs, or to videos; the best engine for the one becomes the best for the other.
 
-    Photorealism belongs to photographs and to videos that shall be such.
+    Photorealism belongs to photographs and to videos that shall be such. An engine that was chosen by hand stays.
     """
     photo = kind == PHOTO
     shown = [gr.update(visible=photo)] * 3 + [gr.update(visible=not photo)] * 5
-    return *shown, lam_for(kind, mode), ranking.choose(moving=not photo).name, 0, status_html(HINTS[kind]), ""
+    engine: tuple[Any, ...] = (gr.skip(), gr.skip())
+    if model == ranking.choose(moving=photo).name:
+        engine = (ranking.choose(moving=not photo).name, 0)
+    return *shown, lam_for(kind, mode), *engine, status_html(HINTS[kind]), ""
 
 
 def lam_for(kind: str, mode: str) -> dict[str, Any]:
@@ -209,7 +212,7 @@ def build() -> Component:
     ran.failure(lambda: gr.update(interactive=False), None, halt, queue=False, **hidden)
     halt.click(stop, visit, [status, halt], queue=False, **hidden)
     parts = [photo_inputs, pair, regions, video_inputs, video_results, mode, length, temporal_lam, lam]
-    kind.change(switch, [kind, mode], [*parts, model, steps, status, figures], queue=False, **hidden)
+    kind.change(switch, [kind, mode, model], [*parts, model, steps, status, figures], queue=False, **hidden)
     mode.change(lam_for, [kind, mode], lam, queue=False, **hidden)
     # another engine has another number of iterations
     model.input(lambda: 0, None, steps, queue=False, **hidden)

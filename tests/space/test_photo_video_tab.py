@@ -178,12 +178,15 @@ def test_wrong_files(given: dict[str, Any], film: dict[str, Any], tmp_path: Path
 
 
 def test_the_kind_shows_what_belongs_to_it() -> None:
-    *parts, engine, steps, status, _ = tab.switch(run.VIDEO, "photo")
-    assert engine == ranking.choose(moving=True).name and steps == 0
-    assert tab.switch(run.PHOTO, "artistic")[9] == ranking.choose().name
+    still, moving = ranking.choose().name, ranking.choose(moving=True).name
+    *parts, engine, steps, status, _ = tab.switch(run.VIDEO, "photo", still)
     assert [part["visible"] for part in parts] == [False] * 3 + [True] * 6 and "video" in status
-    assert [part["visible"] for part in tab.switch(run.PHOTO, "artistic")[:9]] == [True] * 3 + [False] * 5 + [True]
-    assert tab.switch(run.VIDEO, "artistic")[8]["visible"] is False, "a painting has no photorealism"
+    assert (engine, steps) == (moving, 0)
+    assert tab.switch(run.PHOTO, "artistic", moving)[9] == still
+    assert tab.switch(run.VIDEO, "artistic", "gatys.vgg19_half")[9] == gr.skip(), "chosen by hand"
+    photo = tab.switch(run.PHOTO, "artistic", moving)
+    assert [part["visible"] for part in photo[:9]] == [True] * 3 + [False] * 5 + [True]
+    assert tab.switch(run.VIDEO, "artistic", still)[8]["visible"] is False, "a painting has no photorealism"
 
 
 def test_clips_are_drawn_and_move() -> None:
