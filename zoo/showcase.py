@@ -17,7 +17,7 @@ GAP = 6  # pixels between two pictures
 LEVEL = 25.0  # noise, 0..255 scale
 PAINTING = "night_sky"
 MISSING = 0.7  # share of the pixels
-RESTORE_STEPS = 600
+RESTORE_STEPS, TRAINED_STEPS = 600, 50  # of priors without and with training
 WIDE = 64
 
 
@@ -144,8 +144,34 @@ def _restore(entry: Entry, module: nn.Module, clean: Tensor) -> list[Tensor]:
     clean = nn.functional.avg_pool2d(clean, scale)
     lost = torch.rand(clean.shape[-2:], generator=torch.Generator().manual_seed(0)) < MISSING
     with torch.enable_grad():
-        result = restore(clean, "inpaint", lost.numpy(), entry.name, steps=RESTORE_STEPS // scale)
+        steps = RESTORE_STEPS // scale if entry.arch in SLOW else TRAINED_STEPS
+        result = restore(clean, "inpaint", lost.numpy(), entry.name, steps=steps)
     return [tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2) for tile in (clean[0] * ~lost, result[0])]
+
+
+def _start(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """The picture with a hole, and what the prior makes of the latent that the encoder gives."""
+    from .loading import load
+    from .restore.degradation import Mask
+
+    size = int(entry.config.get("size", 128))
+    known = torch.ones(size, size)
+    known[size // 3 : -(size // 3), size // 3 : -(size // 3)] = 0
+    degradation = Mask(known)
+    evidence = degradation.evidence(nn.functional.interpolate(picture, (size, size), mode="area"))
+    result = load(f"lcm.{entry.tag}", local_files_only=True)(module(evidence))
+    return _of_height([evidence[0, :3] * known, result[0]], picture.shape[-2])
+
+
+def _sample(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """Four pictures out of nothing."""
+    from .tasks.latents import sample
+
+    return _of_height(list(sample(f"lcm.{entry.tag}", 4)), picture.shape[-2])
+
+
+def _of_height(tiles: list[Tensor], height: int) -> list[Tensor]:
+    return [nn.functional.interpolate(tile[None], (height, height), mode="bilinear")[0] for tile in tiles]
 
 
 def _superres(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
@@ -166,6 +192,8 @@ DRAWERS: dict[str, Draw] = {
     "sparse_code": _sparse_code,
     "stylize": _stylize,
     "restore": _restore,
+    "start": _start,
+    "sample": _sample,
     "superres": _superres,
 }
 """How each task is shown; a task without an entry is not."""
