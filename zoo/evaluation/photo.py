@@ -124,7 +124,7 @@ def evaluate_photo(
     if unknown := sorted(set(methods) - set(METHODS)):
         raise ValueError(f"methods: of {', '.join(METHODS)}, got {', '.join(unknown)}")
     solver = model if model is not None else solver_at_hand()
-    whitening = PHOTOWCT if any(entry.name == PHOTOWCT for entry in ranking.installed()) else None
+    whitening = ranking.first_at_hand([PHOTOWCT], ranking.TASK)
     for pair in pairs:
         for method in methods:
             options: dict[str, Any] = {"model": ranking.REFERENCE, "steps": steps, "method": "luan", "lam": lam}
