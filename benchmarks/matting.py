@@ -47,6 +47,12 @@ def sparse_matrix(bands: Tensor) -> sparse.csr_matrix:
     return sparse.dia_matrix((np.stack(diagonals), offsets), shape=(size, size)).tocsr()
 
 
+def system(guide: Tensor) -> sparse.csr_matrix:
+    """I + 2 lam L of a guide (1, 3, H, W), in float64: as it is meant to be, not as float32 rounds it."""
+    L = sparse_matrix(cuda_src.matting_laplacian(guide.double())[0])
+    return (sparse.eye(L.shape[0]) + 2 * LAM * L).tocsr()
+
+
 def direct(matrix: sparse.csc_matrix, columns: np.ndarray) -> np.ndarray:
     """Solutions for the rows of `columns`, by one factorisation ordered for a symmetric matrix.
 
@@ -63,9 +69,7 @@ class Problem:
     def __init__(self, height: int, width: int) -> None:
         self.guide, self.y = pictures(height, width)
         self.bands = cuda_src.matting_laplacian(self.guide)
-        # scipy gets the matrix in float64, as it is meant to be, not as float32 rounds it
-        L = sparse_matrix(cuda_src.matting_laplacian(self.guide.double())[0])
-        self.matrix = (sparse.eye(L.shape[0]) + 2 * LAM * L).tocsr()
+        self.matrix = system(self.guide)
         self.columns = self.y[0].reshape(3, -1).double().numpy()
         self.star: np.ndarray | None = None
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import eye
 from torch import Tensor
 
-import cuda_src
-from benchmarks.matting import LAM, SIZES, direct, pictures, sparse_matrix
+from benchmarks.matting import LAM, SIZES, direct, pictures, system
 from benchmarks.timing import Row, report, take_turns
 from zoo.catalogue import at_hand
 from zoo.registry import info
@@ -33,8 +31,7 @@ def transferred(model: str, content: Tensor, style: Tensor, lam: float) -> Tenso
 def photowct(content: Tensor, style: Tensor) -> Tensor:
     """Whitened, then (I + 2 lam L)⁻¹ by scipy's factorisation."""
     image = transferred(WHITENING, content, style, 0.0)
-    L = sparse_matrix(cuda_src.matting_laplacian(content.double())[0])
-    solved = direct((eye(L.shape[0]) + 2 * LAM * L).tocsc(), image[0].reshape(3, -1).double().numpy())
+    solved = direct(system(content).tocsc(), image[0].reshape(3, -1).double().numpy())
     return torch.from_numpy(solved.astype(np.float32)).reshape(image.shape).clamp(0, 1)
 
 
