@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .output import Json, emit, table, user_errors
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..entry import Entry
+
 
 @user_errors
 def evaluate(
-    name: Annotated[str, typer.Argument(help="Model, arch.tag or arch.")],
+    name: Annotated[
+        str, typer.Argument(help="Model, arch.tag or arch; or the folder of a finished run: denoisers, image priors.")
+    ],
     data: Annotated[Path, typer.Option(help="Folder, .zip or .tar of pictures without noise, or of photographs.")],
     sigma: Annotated[float, typer.Option(help="Noise to add, 0..255 scale.")] = 25.0,
     seed: Annotated[int, typer.Option(help="Seed of the noise; picture i gets seed + i.")] = 0,
@@ -33,6 +40,12 @@ def evaluate(
     ] = None,
     scale: Annotated[int, typer.Option(help="Super-resolution: 2, 3 or 4.")] = 3,
     space: Annotated[str | None, typer.Option(help="Image priors: z fits a latent model in z.")] = None,
+    start: Annotated[
+        str, typer.Option(help="Image priors: encoder, or seed: without the feed-forward start.")
+    ] = "encoder",
+    pull: Annotated[
+        float | None, typer.Option(help="Image priors: weight of the prior about the start. [default: the model's]")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
@@ -40,7 +53,7 @@ def evaluate(
     from .. import registry
     from ..evaluation.denoising import evaluate_denoiser, mean_scores
 
-    entry = registry.info(name)
+    entry, model = _run(Path(name)) if Path(name).is_dir() else (registry.info(name), name)
     if "superres" in entry.tasks and (task == "superres" or entry.tasks == ("superres",)):
         from .evaluate_superres import evaluate_superres
 
@@ -54,11 +67,12 @@ def evaluate(
     if "restore" in entry.tasks:
         from .evaluate_restore import evaluate_restore
 
-        evaluate_restore(entry.name, data, task, steps, space, seed, limit, device, json)
+        fit = {"steps": steps, "space": space, "start": start, "pull": pull}
+        evaluate_restore(entry.name, model, data, task, fit, seed, limit, device, json)
         return
     scores = []
     live = sys.stderr.isatty()
-    for score in evaluate_denoiser(entry.name, data, sigma, seed=seed, limit=limit, device=device):
+    for score in evaluate_denoiser(model, data, sigma, seed=seed, limit=limit, name=entry.name, device=device):
         scores.append(score)
         if live:
             print(f"\r\x1b[K{len(scores)}: {score.image}  {score.psnr:.2f} dB", end="", file=sys.stderr, flush=True)
@@ -86,3 +100,15 @@ def evaluate(
     ssim = f"{shown['SSIM']['value']:.4f}" if "SSIM" in shown else ""
     rows.append(("mean", f"{shown['PSNR']['value']:.2f}", ssim, "", f"paper {paper:g}" if paper else ""))
     table(rows)
+
+
+def _run(folder: Path) -> tuple[Entry, nn.Module]:
+    """The entry and the model that a training run left, whether or not it is installed."""
+    from ..checkpoints import load_checkpoint
+    from ..hub.located import locate
+
+    found = locate(folder)
+    entry = found.entry
+    if found.weights is None or not ({"restore", "denoise"} & {*entry.tasks}) or entry.input.control == "lam":
+        raise ValueError(f"name: {folder} holds {entry.name}, which must be installed to be measured")
+    return entry, load_checkpoint(found.weights, name=entry.stored_name, config=entry.config).eval()

@@ -37,6 +37,9 @@ def restore(
         str, typer.Option(help="What a prior of fixed size sees: square, face, or LEFT,TOP,SIDE in pixels.")
     ] = "square",
     space: Annotated[str | None, typer.Option(help="z: fit a latent convolutional model in z instead of phi.")] = None,
+    pull: Annotated[
+        float | None, typer.Option(help="Weight of a prior about the start; 0: none. [default: the model's]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Restore a picture with an image prior. Writes lossless PNG and never overwrites the input."""
@@ -48,8 +51,9 @@ def restore(
     picture = read_image(source)
     hole = mask if mask is None or mask in PRESETS else read_image(Path(mask))
     live = sys.stderr.isatty()
+    at = _box(box)
     for step in restore_steps(
-        picture, task, hole, model, steps=steps, seconds=seconds, seed=seed, box=_box(box), space=space
+        picture, task, hole, model, steps=steps, seconds=seconds, seed=seed, box=at, space=space, pull=pull
     ):
         if live:
             end = "\n" if step.done else ""

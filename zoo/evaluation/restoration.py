@@ -104,6 +104,7 @@ def evaluate_prior(
     seed: int = 0,
     space: str | None = None,
     start: str = "encoder",
+    pull: float | None = None,
     batch: int = 10,
     name: str | None = None,
     device: torch.device | str = "cpu",
@@ -120,7 +121,7 @@ def evaluate_prior(
         steps: Of the fit; None: 300, for a deep image prior 1000.
         seed: Of the fits; for "random95" picture i gets the mask of 7919 · seed + i.
         space: "z" for a latent convolutional model fitted in z.
-        start: "encoder" or "seed"; see `zoo.tasks.restore`.
+        start, pull: see `zoo.tasks.restore`.
         batch: Pictures that are fitted together; they do not depend on each other.
         name: What to call a model that is not given by name.
         device: Where to compute.
@@ -158,7 +159,7 @@ def evaluate_prior(
             evidence = degradation.evidence(y)
             begin = starting_latent(module, title.split(".")[-1], evidence) if start == "encoder" else None
             fits: Any = fit_latents(
-                module, energy, len(part), steps=count, seed=seed, start=begin, space=space, device=device
+                module, energy, len(part), steps=count, seed=seed, start=begin, space=space, pull=pull, device=device
             )
         else:
             fits = fit_dip(module, energy, (size, size), steps=count, seed=seed, device=device)  # type: ignore[arg-type]

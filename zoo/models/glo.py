@@ -14,8 +14,12 @@ from .lcm import SLOPE, Generator, latent_side, scaled, up
 
 
 def into_ball_(latent: Tensor) -> Tensor:
-    """Scale latents (B, ...) that are outside the ball of radius √(numbers in a latent) onto it, in place."""
-    rms = latent.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (latent.ndim - 1))
+    """Scale latents (B, ...) that are outside the ball of radius √(numbers in a latent) onto it, in place.
+
+    To the gradient the scale is a constant.
+    """
+    with torch.no_grad():
+        rms = latent.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (latent.ndim - 1))
     return latent.div_(rms.clamp(min=1.0))
 
 

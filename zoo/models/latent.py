@@ -23,7 +23,8 @@ class LatentModel(nn.Module, ABC):
     """Height and width of the images."""
     fit: dict[str, Any]
     """How a latent is fitted to an image: `lr`, Adam's step size; `spaces`, in which it can be, the model's own first;
-    `lr_<space>`, the step size in another."""
+    `lr_<space>`, the step size in another; `pull_<space>`, the weight of a Gaussian prior about the start, 0 where it
+    is not given."""
 
     origin: Tensor
     """A latent in the middle of those of the training images, where the model keeps one; 0 before training."""

@@ -180,7 +180,7 @@ class LCM(LatentModel):
         self.register_buffer("s", noise.half().float())  # as float16, so that it survives being stored so
         self.generator = Generator(self.widths[-1], encode, decode, groups=groups)
         self.register_buffer("origin", torch.zeros(self.latent_shape))
-        self.fit = {"lr": 5e-4, "lr_z": 5e-3, "spaces": ("phi", "z")}
+        self.fit = {"lr": 5e-4, "lr_z": 5e-3, "spaces": ("phi", "z"), "pull_phi": 5e-3}
 
     def latent(self, phi: Tensor) -> Tensor:
         """z = f_φ(s): (B, N_φ) to (B, 64, size / 4, size / 4)."""

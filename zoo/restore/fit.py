@@ -29,7 +29,7 @@ class Fit(ABC):
         self.energy = torch.full((count,), math.inf)
         """Of each image now, (B,)."""
         self.best_energy = torch.full((count,), math.inf)
-        """The least so far."""
+        """Of the best so far."""
 
     @abstractmethod
     def render(self) -> Tensor:
@@ -41,12 +41,15 @@ class _LatentFit(Fit):
         super().__init__(len(variables))
         self.best = variables.detach().clone()
         """The latents of the best images."""
+        self._least = torch.full((len(variables),), math.inf)
         self._render = render
 
-    def note(self, variables: Tensor, energy: Tensor) -> None:
-        """Keep what is better than before."""
+    def note(self, variables: Tensor, energy: Tensor, objective: Tensor) -> None:
+        """Keep what is better than before, by what is minimised."""
         self.energy = energy.detach().float().cpu()
-        better = self.energy < self.best_energy
+        objective = objective.detach().float().cpu()
+        better = objective < self._least
+        self._least = torch.where(better, objective, self._least)
         self.best_energy = torch.where(better, self.energy, self.best_energy)
         places = better.to(variables.device).nonzero()[:, 0]
         self.best[places] = variables.detach()[places]
@@ -86,11 +89,14 @@ def fit_latents(
     start: Tensor | None = None,
     space: str | None = None,
     lr: float | None = None,
+    pull: float | None = None,
     device: torch.device | str = "cpu",
 ) -> Iterator[_LatentFit]:
     """Fit the latents of a batch of images, each independently of the others.
 
-    The step size falls along half a cosine. Where the device has bfloat16, the generator runs in it while it is fitted;
+    What is minimised is E + pull · mean((φ − φ₀)²) / mean(φ₀²), φ₀ the start. The second term is minus the logarithm of
+    a Gaussian prior: it keeps what the evidence says nothing about near the start, however long the fit goes on. The
+    step size falls along half a cosine. Where the device has bfloat16, the generator runs in it while it is fitted;
     what is kept is rendered in float32. The model must be in eval mode, and `frozen` makes it faster.
 
     Args:
@@ -103,6 +109,7 @@ def fit_latents(
         start: Latents (B, *latent_shape) to start from, in the model's own space.
         space: "z": fit z instead of φ; None: the model's first.
         lr: Step size; None: the model's for this space.
+        pull: Weight of the prior, in units of the energy; 0, as in the paper: none; None: the model's for this space.
         device: Where to compute.
 
     Yields:
@@ -118,8 +125,8 @@ def fit_latents(
         raise ValueError("steps, fraction: give one of them")
     spent = fraction if fraction is not None else lambda step: step / (steps or 1)
     if start is None:
-        first = model.begin(torch.Generator().manual_seed(seed))
-        start = first.expand(count, *first.shape)
+        begin = model.begin(torch.Generator().manual_seed(seed))
+        start = begin.expand(count, *begin.shape)
     variables = start.detach().to(device).float().clone()
     render: Callable[[Tensor], Tensor] = model.decode
     project: Callable[[Tensor], Tensor] = model.project_
@@ -129,6 +136,9 @@ def fit_latents(
         with torch.no_grad():
             variables = latent(variables).float()
     rate = lr if lr is not None else model.fit.get(f"lr_{space}", model.fit["lr"])
+    pull = model.fit.get(f"pull_{space}", 0.0) if pull is None else pull
+    first = variables.clone()
+    scale = first.square().flatten(1).mean(1).clamp(min=1e-12)
     variables.requires_grad_()
     optimiser = torch.optim.Adam([variables], lr=rate, betas=(0.9, 0.99))
     fit = _LatentFit(variables, render)
@@ -138,8 +148,11 @@ def fit_latents(
         with fast(variables.device):
             images = render(variables)
         energies = energy(images.float())
-        fit.note(variables, energies)
-        (variables.grad,) = torch.autograd.grad(energies.sum(), variables)
+        objective = energies
+        if pull:
+            objective = energies + pull * (variables - first).square().flatten(1).mean(1) / scale
+        fit.note(variables, energies, objective)
+        (variables.grad,) = torch.autograd.grad(objective.sum(), variables)
         optimiser.step()
         with torch.no_grad():
             project(variables)

@@ -103,8 +103,9 @@ def _interpolate(
     faded = torch.stack([torch.lerp(target[0], target[1], float(t)) for t in share])
     start = starting_latent(module, tag, Identity().evidence(target))
     with frozen(module):
+        # all is known, so that nothing needs a prior
         for fit in fit_latents(
-            module, lambda x: reconstruction_loss(x, target)[0], 2, steps=steps, seed=seed, start=start
+            module, lambda x: reconstruction_loss(x, target)[0], 2, steps=steps, seed=seed, start=start, pull=0
         ):
             done = fit.step == steps
             if done or fit.step % every == 0:

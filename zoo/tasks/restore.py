@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,7 @@ def restore_steps(
     space: str | None = None,
     start: str = "encoder",
     lr: float | None = None,
+    pull: float | None = None,
     every: float = EVERY,
     device: str | torch.device | None = None,
     max_pixels: int | None = MAX_PIXELS,
@@ -129,6 +130,8 @@ def restore_steps(
         space: "z" fits a latent convolutional model in z instead of φ.
         start: "encoder": the latent model's feed-forward start where there is one; "seed": never.
         lr: Step size; None: the model's.
+        pull: Weight of a Gaussian prior about the start of a latent; 0: none, as in the paper; None: the model's.
+            Without it a long fit fills holes with what the evidence does not ask for.
         every: Seconds between two states; the last comes in any case.
         device: Where to compute; None: CUDA if there is one.
         max_pixels: Limit on height × width, also of the result; None: no limit.
@@ -149,6 +152,8 @@ def restore_steps(
         raise ValueError(f"steps, seconds: must be positive, got {steps}, {seconds}")
     if start not in ("encoder", "seed"):
         raise ValueError(f"start: 'encoder' or 'seed', got {start!r}")
+    if pull is not None and not 0 <= pull < math.inf:
+        raise ValueError(f"pull: must not be negative, got {pull}")
     kinds = parse_kinds(degradation)
     evidence, back = _picture(image, kinds, max_pixels)
     height, width = evidence.shape[-2:]
@@ -166,9 +171,10 @@ def restore_steps(
             raise ValueError(f"degradation: {entry.name} makes {size}×{size}, which {kinds.factor} does not divide")
         problem = Problem(kinds, evidence, known, _box(box, evidence, known), (size, size))
     text = degradation if isinstance(degradation, str) else "+".join(degradation)
+    options = {"space": space, "lr": lr, "pull": pull}
     info = RestoreInfo(entry.name, text, 0, 0.0, math.inf, problem.box, "seed", "weights", seed)
     budget = steps if steps is not None or seconds is not None else STEPS[fit_kind(module)]
-    return _run(problem, module, entry.tag, info, back, budget, seconds, space, start, lr, every, where)
+    return _run(problem, module, entry.tag, info, back, budget, seconds, start, options, every, where)
 
 
 def _run(
@@ -179,9 +185,8 @@ def _run(
     back: Callable[[Tensor], Any],
     steps: int | None,
     seconds: float | None,
-    space: str | None,
     start: str,
-    lr: float | None,
+    options: Mapping[str, Any],
     every: float,
     device: torch.device,
 ) -> Iterator[RestoreStep]:
@@ -197,11 +202,9 @@ def _run(
     fits: Iterator[Fit]
     if isinstance(module, LatentModel):
         first = starting_latent(module, tag, degradation.evidence(y)) if start == "encoder" else None
-        space = space or module.fit["spaces"][0]
+        space = options["space"] or module.fit["spaces"][0]
         info = dataclasses.replace(info, space=space, start="seed" if first is None else "encoder")
-        fits = fit_latents(
-            module, energy, 1, fraction=spent, seed=info.seed, start=first, space=space, lr=lr, device=device
-        )
+        fits = fit_latents(module, energy, 1, fraction=spent, seed=info.seed, start=first, device=device, **options)
     else:
         fits = fit_dip(module, energy, problem.size, fraction=spent, seed=info.seed, device=device)  # type: ignore[arg-type]
 

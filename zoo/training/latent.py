@@ -158,7 +158,7 @@ class FitLatents(Objective):
             # as restoration will start
             begin = self._mean_latent().expand(len(part), *model.latent_shape)
             with torch.enable_grad(), frozen(model):
-                *_, last = fit_latents(model, energy, len(part), steps=steps, start=begin, device=device)
+                *_, last = fit_latents(model, energy, len(part), steps=steps, start=begin, pull=0, device=device)
             held.append(torch.stack(reconstruction_loss(last.render(), target)).cpu())
         return metrics | {"val": _mean(held, 0), "val_mse": _mean(held, 1)}
 

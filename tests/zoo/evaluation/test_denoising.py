@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from typer.testing import CliRunner
 
+from zoo import registry
 from zoo.cli import app
 from zoo.evaluation.denoising import evaluate_denoiser, mean_scores
 from zoo.evaluation.golden import differences, golden, golden_picture
@@ -71,6 +73,23 @@ def test_command(pictures: Path) -> None:
     assert report["mean"][0]["value"] > report["images"][0]["psnr_noisy"] + 3
     table = CliRunner().invoke(app, ["evaluate", "tv2d", "--data", str(pictures), "--limit", "1"])
     assert "mean" in table.stdout and "a.png" in table.stdout
+
+
+def test_a_run_that_is_not_installed(pictures: Path, tmp_path: Path) -> None:
+    """The folder of a finished run is measured as the model that it holds."""
+    run = tmp_path / "run"
+    run.mkdir()
+    entry = registry.info("dncnn.sigma25")
+    shutil.copy(registry.weights_path(entry), run)
+    registry.write_entry(entry, run)
+    given, named = (
+        CliRunner().invoke(app, ["evaluate", name, "--data", str(pictures), "--limit", "1", "--json"])
+        for name in (str(run), "dncnn.sigma25")
+    )
+    assert given.exit_code == 0, given.output
+    assert json.loads(given.stdout) == json.loads(named.stdout)
+    refused = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--data", str(pictures)])
+    assert refused.exit_code != 0 and "neither a finished training run" in refused.output
 
 
 def test_golden_notices_a_change() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 import zoo
@@ -203,12 +204,44 @@ def test_fit_descends_and_images_are_independent() -> None:
 
     with frozen(model):
         assert not any(parameter.requires_grad for parameter in model.parameters())
-        first = [fit.energy for fit in fit_latents(model, energy(slice(None)), 2, steps=20)]
-        alone = [fit.energy for fit in fit_latents(model, energy(slice(1, 2)), 1, steps=20)]
+        first = [fit.energy for fit in fit_latents(model, energy(slice(None)), 2, steps=20, pull=0)]
+        alone = [fit.energy for fit in fit_latents(model, energy(slice(1, 2)), 1, steps=20, pull=0)]
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert (first[-1] < first[0]).all()
     # bfloat16 rounds a little differently in batches of another size
     torch.testing.assert_close(first[-1][1:], alone[-1], rtol=0.05, atol=1e-4)
+
+
+class Linear(LatentModel):
+    """A prior of two numbers, each the brightness of half of a picture."""
+
+    size = 4
+    latent_shape = (2,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fit = {"lr": 0.05, "spaces": ("z",), "pull_z": 0.3}
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return latent.repeat_interleave(2, 1)[:, None, None].expand(-1, 3, 4, -1)
+
+    def start(self, generator: torch.Generator) -> Tensor:
+        return torch.tensor([0.6, 0.8])
+
+
+@pytest.mark.parametrize("pull", [0.0, 0.1, None])
+def test_pull_is_a_gaussian_prior_about_the_start(pull: float | None) -> None:
+    known = torch.tensor([1.0, 1, 0, 0])
+
+    def energy(x: Tensor) -> Tensor:
+        return ((x - 0.2).square() * known).sum((1, 2, 3)) / 24
+
+    *_, fit = fit_latents(Linear(), energy, 1, steps=600, pull=pull)
+    # of the known number z: (z − 0.2)² + pull · (z − 0.6)² is least, as mean(φ₀²) = 1/2
+    pull = 0.3 if pull is None else pull
+    expected = torch.tensor([[(0.2 + pull * 0.6) / (1 + pull), 0.8]])
+    torch.testing.assert_close(fit.best, expected, atol=2e-3, rtol=0)
+    assert float(fit.best_energy[0]) == pytest.approx(float(energy(Linear().decode(expected))), abs=2e-3)
 
 
 def test_dip_restores_a_smooth_picture() -> None:
