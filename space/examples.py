@@ -45,12 +45,12 @@ def examples() -> tuple[Example, ...]:
 @cache
 def textures() -> tuple[Example, ...]:
     """Textures: those of scikit-image that are there, and a basket in colour that is drawn here."""
-    return (*_packaged(TEXTURES), Example("Basket", _written("basket.png", basket)))
+    return (*_packaged(TEXTURES), Example("Basket", written("basket.png", basket)))
 
 
 def drawn() -> Path:
     """Writes the picture of flat shapes, piecewise constant as total variation likes it, and returns its path."""
-    return _written("paper-cut.png", paper_cut)
+    return written("paper-cut.png", paper_cut)
 
 
 def _packaged(pictures: tuple[tuple[str, str], ...]) -> list[Example]:
@@ -61,7 +61,8 @@ def _packaged(pictures: tuple[tuple[str, str], ...]) -> list[Example]:
     return [example for example in found if example.path.exists()]
 
 
-def _written(name: str, draw: Callable[[], Image.Image]) -> Path:
+def written(name: str, draw: Callable[[], Image.Image]) -> Path:
+    """The path of a picture among the uploads, drawn if it is not there yet."""
     path = Path(get_upload_folder()) / "examples" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ def latents_panel(solver: dict[str, Any]) -> None:
                 frame = gr.Radio(FRAMES, value="square", label="What is taken of them")
                 go = gr.Button("Interpolate", elem_id="restore-between")
         rows = gr.Image(label="Result", type="filepath", format="png", interactive=False, elem_id="restore-rows")
-        status = gr.HTML("", padding=False)
+        status = gr.HTML("", padding=False, elem_id="restore-more-status")
         go.click(guarded(between), [first, second, prior, frame], [rows, status], **solver)
         if sampled:
             with gr.Row():

@@ -13,6 +13,7 @@ from gradio.components import Component
 import zoo
 
 from ..common import guarded, new_folder
+from ..damaged import damaged
 from ..figures import Figure, figures_html, status_html
 from ..latents import FRAMES, latent_models, latents_panel
 from ..pictures import MAX_PIXELS, Forgotten, Picture, forget, open_picture
@@ -42,7 +43,7 @@ HOLES = [
 ]
 SECONDS = 5
 MOST_SECONDS = 120
-HINT = "Upload a picture, paint over what is missing, and press Restore."
+HINT = "Upload a picture or take an example, paint over what is missing, and press Restore."
 UNTRAINED = (
     "No trained prior is installed here: the deep image prior below needs no training, and knows nothing but that "
     "pictures are smooth and repeat themselves. It fills scratches and text, not faces."
@@ -160,7 +161,6 @@ def solve(
     """Restores what is on the canvas; the result is shown as it gets better."""
     degradation = words(kinds, enlarge)
     picture = opened(canvas)
-    yield shown(status=status_html("Restoring…", 0), figures="", running=True)
     width, height = picture.image.size
     hole: Any = None
     if "inpaint" in degradation:
@@ -170,6 +170,7 @@ def solve(
                 raise ValueError("mask: nothing was painted; paint over what is missing, or choose other holes")
         else:
             hole = uploaded_holes(mask, width, height) if source == UPLOADED else source
+    yield shown(status=status_html("Restoring…", 0), figures="", running=True)
     with suppress(Forgotten):
         yield from _solve(picture, degradation, hole, frame, model, seconds, int(seed or 0))
 
@@ -216,6 +217,15 @@ def facts(info: RestoreInfo) -> list[Figure]:
 def stop() -> tuple[str, dict[str, Any]]:
     """What the page says once a restoration was stopped."""
     return status_html("Stopped. The picture is the best that was found so far."), gr.update(interactive=False)
+
+
+def example(index: int) -> tuple[Any, ...]:
+    """The canvas and the settings of an example."""
+    one = damaged()[index]
+    names = models()
+    # a prior of faces for faces; for the rest the first that needs no training
+    model = next((name for name in names if name.startswith("dip.") != one.face), names[0])
+    return one.canvas(MASK_COLOUR), list(one.kinds), one.enlarge, PAINTED, model
 
 
 def restore(
@@ -281,6 +291,14 @@ def build() -> Component:
                 buttons=[],
                 elem_id="restore-canvas",
             )
+            chosen = gr.Dataset(
+                label="Examples",
+                components=[gr.Image(visible=False, type="filepath")],
+                samples=[[str(one.thumbnail(MASK_COLOUR))] for one in damaged()],
+                type="index",
+                layout="gallery",
+                elem_id="restore-examples",
+            )
             with gr.Group():
                 kinds = gr.CheckboxGroup(KINDS, value=["inpaint"], label="What happened to it", elem_id="restore-kinds")
                 enlarge = gr.Radio(SIZES, value="", label="Enlarge", elem_id="restore-enlarge")
@@ -325,6 +343,7 @@ def build() -> Component:
     stopped = halt.click(stop, None, [status, halt], cancels=[run], queue=False, **hidden)
     stopped.then(stop, None, [status, halt], queue=False, **hidden)  # a last state may have been under way
     source.change(lambda value: gr.update(visible=value == UPLOADED), source, mask, queue=False, **hidden)
+    chosen.click(example, chosen, [canvas, kinds, enlarge, source, model], queue=False, **hidden)
     latents_panel(solver | {"preprocess": False})
     _endpoint(names)
     return model

@@ -14,6 +14,7 @@ from PIL import Image
 
 import zoo
 from space import latents
+from space.damaged import damaged
 from space.tabs import restore as tab
 
 
@@ -164,3 +165,13 @@ def test_interpolation_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (pixels(path)[0, 48:] == 255).all() and (pixels(path)[8, 48:] == 0).all()
     path, status = latents.draw("lcm.tiny", 0, 0.8)
     assert pixels(path).shape == (16, 32, 3) and "lcm.tiny" in status
+
+
+@pytest.mark.parametrize("index", range(len(damaged())))
+def test_examples_can_be_restored_as_they_come(index: int) -> None:
+    editor, kinds, enlarge, source, model = tab.example(index)
+    assert editor["composite"].size == editor["background"].size
+    *_, last = solve(editor, kinds=kinds, enlarge=enlarge, source=source, model=model, seconds=0.5)
+    before, after = last[0]
+    assert pixels(before).shape == pixels(after).shape
+    assert damaged()[index].thumbnail(tab.MASK_COLOUR).exists()

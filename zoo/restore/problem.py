@@ -15,6 +15,7 @@ from .degradation import Chain, Degradation, Downsample, Grey, Identity, Mask, f
 
 KINDS = ("inpaint", "colourise", "x2", "x4", "x8", "jpeg", "denoise")
 MOST = 64  # largest factor of enlargement
+BACK_PROJECTIONS = 2  # more of them make the grid of the small pixels show
 
 Box = tuple[int, int, int, int]
 """Left, top, width, height in pixels of the evidence; it may reach beyond the picture."""
@@ -104,7 +105,8 @@ class Problem:
         """Put the prior's image back.
 
         Where pixels are known and nothing else happened to them they stay as they are, to the bit, and holes are filled
-        without a seam. A known grey value stays the mean of the channels.
+        without a seam. A known grey value stays the mean of the channels, and an enlarged picture, made small again, is
+        the one that was given.
 
         Args:
             result: (3, *size) in [0, 1].
@@ -128,10 +130,25 @@ class Problem:
             if self.kinds.grey and factor == 1 and not self.kinds.soft:
                 pasted = torch.where(known, pasted + self.picture - pasted.mean(0), pasted).clamp(0, 1)
             trusted = torch.lerp(base, pasted, weight)
+            if factor > 1 and not self.kinds.soft:
+                trusted = self._explaining(trusted)
         if not self.kinds.holes or known.all():
             return trusted
         beyond = fill(trusted[None], known[None, None].to(trusted))[0]
         return fill_seamlessly(trusted, torch.lerp(beyond, pasted, (weight > 0).float()), known)
+
+    def _explaining(self, image: Tensor) -> Tensor:
+        """An image that, made smaller, is the evidence again: iterative back-projection (Irani & Peleg 1991).
+
+        Args:
+            image: (3, h · factor, w · factor).
+        """
+        smaller = Downsample(self.kinds.factor)
+        for _ in range(BACK_PROJECTIONS):
+            made = smaller.forward(image[None])[0]
+            rest = (self.picture - (made.mean(0, keepdim=True) if self.kinds.grey else made)) * self.known
+            image = image + F.interpolate(rest[None], size=image.shape[-2:], mode="bicubic", align_corners=False)[0]
+        return image.clamp(0, 1)
 
     def _paste(self, result: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
         """The result in its place, and weights (h, w) that fall off towards the sides that are inside the picture."""

@@ -353,3 +353,20 @@ def test_verbs(priors: None, tmp_path: Path) -> None:
     arguments = ["interpolate", str(source), str(source), "-o", str(out), "--model", "lcm.tiny", "--frames", "3"]
     assert run(app, [*arguments, "--steps", "2"]).exit_code == 0
     assert Image.open(out).size == (192, 128)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(16, 16), (12, 20)])
+def test_an_enlarged_picture_explains_the_small_one(channels: int, size: tuple[int, int]) -> None:
+    """Whatever the prior made: a smooth small picture comes out again when the result is made small."""
+    y, x = torch.meshgrid(*(torch.linspace(0, 3, side) for side in size), indexing="ij")
+    small = torch.stack([0.5 + 0.2 * torch.sin(x + k * y) for k in range(channels)])
+    side = min(size)
+    problem = Problem(
+        Kinds(grey=channels == 1, factor=4), small, torch.ones(size, dtype=torch.bool), (0, 0, side, side), (64, 64)
+    )
+    made = problem.compose(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4)
+    assert made.shape == (3, 4 * size[0], 4 * size[1])
+    again = Downsample(4).forward(made[None])[0]
+    again = again.mean(0, keepdim=True) if channels == 1 else again
+    assert float((again - small).abs().max()) < 0.01
