@@ -104,11 +104,9 @@ def evaluate(
 
 def _run(folder: Path) -> tuple[Entry, nn.Module]:
     """The entry and the model that a training run left, whether or not it is installed."""
-    from ..checkpoints import load_checkpoint
-    from ..hub.located import locate
+    from ..hub.located import load_located
 
-    found = locate(folder)
-    entry = found.entry
-    if found.weights is None or not ({"restore", "denoise"} & {*entry.tasks}) or entry.input.control == "lam":
+    entry, model = load_located(folder)
+    if not {"restore", "denoise"} & {*entry.tasks} or entry.input.control == "lam":
         raise ValueError(f"name: {folder} holds {entry.name}, which must be installed to be measured")
-    return entry, load_checkpoint(found.weights, name=entry.stored_name, config=entry.config).eval()
+    return entry, model

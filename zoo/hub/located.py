@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from .. import registry
-from ..checkpoints import file_sha256, read_checkpoint
+from ..checkpoints import file_sha256, load_checkpoint, read_checkpoint
 from ..entry import Entry
 from ..errors import CheckpointError, UnknownModelError
 from . import client
@@ -69,6 +71,22 @@ def locate(target: str | Path) -> Located:
         return _named(name)
     except UnknownModelError as error:
         raise UnknownModelError(f"no file or folder {name!r}; {error}") from None
+
+
+def load_located(target: str | Path) -> tuple[Entry, nn.Module]:
+    """A model from a name or from the folder of a training run, installed or not; see `locate`.
+
+    Returns:
+        Its entry, and the model in eval mode.
+
+    Raises:
+        ValueError, WeightsNotFoundError, CheckpointError: as `locate` and `zoo.checkpoints.load_checkpoint`.
+    """
+    found = locate(target)
+    entry = found.entry
+    if found.weights is None:
+        return entry, registry.build(entry.arch, entry.config).eval()
+    return entry, load_checkpoint(found.weights, name=entry.stored_name, config=entry.config).eval()
 
 
 def _named(name: str) -> Located:
