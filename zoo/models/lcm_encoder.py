@@ -44,7 +44,11 @@ class LatentEncoder(nn.Module):
         The first three channels are a picture in [0, 1], roughly filled in where nothing is known; the fourth says in
         [0, 1] how much of a pixel is known.
         """
-        along = self.mean + self.coefficients(evidence) @ self.basis
+        return self.along(self.coefficients(evidence))
+
+    def along(self, coefficients: Tensor) -> Tensor:
+        """Latents (B, count) of c (B, rank)."""
+        along = self.mean + coefficients @ self.basis
         return self.length * F.rms_norm(along, along.shape[1:])
 
     @torch.no_grad()
@@ -101,9 +105,9 @@ class LCMEncoder(LatentEncoder):
         super().__init__(phi, rank, width, size, BOX / 3**0.5)
         self.latent_shape = (phi,)
 
-    def forward(self, evidence: Tensor) -> Tensor:
-        """φ (B, N_φ) in [-0.01, 0.01] of evidence (B, 4, size, size)."""
-        return super().forward(evidence).clamp(-BOX, BOX)
+    def along(self, coefficients: Tensor) -> Tensor:
+        """φ (B, N_φ) in [-0.01, 0.01] of c (B, rank)."""
+        return super().along(coefficients).clamp(-BOX, BOX)
 
     def golden_input(self) -> Tensor:
         """Evidence from a formula."""

@@ -1,4 +1,4 @@
-"""Unconditional samples of a latent convolutional model: PCA of the trained φ, and a Gaussian mixture on it."""
+"""Unconditional samples of a latent convolutional model: principal components, and a Gaussian mixture on them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from ..registry import register_arch
 
 @register_arch("lcm_sampler")
 class LCMSampler(nn.Module):
-    """φ = mean + c·V, c from a mixture of Gaussians with full covariance (Athar et al. 2019, appendix I).
+    """c = mean + a·V, a from a mixture of Gaussians with full covariance (Athar et al. 2019, appendix I).
+
+    The paper takes the principal components of the latents φ. Here they are those of the coefficients c from which the
+    feed-forward start makes φ, so that the 24,336 numbers of each component are stored once, in the start.
 
     Args:
-        phi: Number of weights of a latent net, N_φ.
+        count: Number of coefficients.
         rank: Principal components, of standard deviation 1 each.
         components: Gaussians in the mixture.
     """
@@ -24,16 +27,16 @@ class LCMSampler(nn.Module):
     centres: Tensor
     factors: Tensor
 
-    def __init__(self, phi: int = 24336, rank: int = 112, components: int = 3) -> None:
+    def __init__(self, count: int = 128, rank: int = 112, components: int = 3) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(phi))
-        self.register_buffer("basis", torch.zeros(rank, phi))  # rows scaled by their standard deviation
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("basis", torch.zeros(rank, count))  # rows scaled by their standard deviation
         self.register_buffer("weights", torch.full((components,), 1 / components))
         self.register_buffer("centres", torch.zeros(components, rank))
         self.register_buffer("factors", torch.eye(rank).repeat(components, 1, 1))  # Cholesky factors
 
     def sample(self, count: int, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """φ (count, N_φ), not clamped.
+        """c, (count, coefficients).
 
         Args:
             count: Number of samples.
@@ -47,7 +50,7 @@ class LCMSampler(nn.Module):
         return self(codes)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """φ (B, N_φ) of PCA codes (B, rank)."""
+        """c of PCA codes a (B, rank)."""
         return self.mean + codes @ self.basis
 
     def golden_input(self) -> Tensor:

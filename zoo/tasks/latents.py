@@ -13,6 +13,7 @@ from .. import registry
 from ..images import to_picture
 from ..loading import load
 from ..models.latent import LatentModel
+from ..models.lcm_encoder import LCMEncoder
 from ..models.lcm_sampler import LCMSampler
 from ..restore.degradation import Identity
 from ..restore.fit import fit_latents, frozen
@@ -117,7 +118,7 @@ def _interpolate(
 
 @torch.no_grad()
 def sample(model: str = "lcm.faces128", count: int = 8, seed: int = 0, *, temperature: float = 0.8) -> Tensor:
-    """Pictures drawn from a latent model (the paper's appendix I), by the sampler `lcm_sampler.<tag>`.
+    """Pictures drawn from a latent model (the paper's appendix I), by `lcm_sampler.<tag>` and `lcm_encoder.<tag>`.
 
     Args:
         model: A latent convolutional model, or a WGAN, which needs no sampler.
@@ -139,11 +140,12 @@ def sample(model: str = "lcm.faces128", count: int = 8, seed: int = 0, *, temper
     generator = torch.Generator().manual_seed(seed)
     if entry.arch == "wgan_gp":
         return module.decode(temperature * torch.stack([module.start(generator) for _ in range(count)]))
-    name = f"{entry.arch}_sampler.{entry.tag}"
-    if name not in registry.list_models():
-        raise ValueError(f"model: there is no sampler {name}; zoo list --task sample shows those that there are")
-    sampler = load(name)
-    if not isinstance(sampler, LCMSampler):
-        raise ValueError(f"model: {name} is not a sampler")
-    latents = module.project_(sampler.sample(count, generator, temperature))
+    names = (f"{entry.arch}_sampler.{entry.tag}", f"{entry.arch}_encoder.{entry.tag}")
+    for name in names:
+        if name not in registry.list_models():
+            raise ValueError(f"model: there is no {name} to sample with; zoo list --task sample shows what there is")
+    sampler, start = (load(name) for name in names)
+    if not isinstance(sampler, LCMSampler) or not isinstance(start, LCMEncoder):
+        raise ValueError(f"model: {' and '.join(names)} are not a sampler and its encoder")
+    latents = start.along(sampler.sample(count, generator, temperature))
     return torch.cat([module.decode(part) for part in latents.split(8)])

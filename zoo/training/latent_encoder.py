@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from .. import checkpoints, registry
 from ..loading import load
 from ..models.latent import LatentModel
-from ..models.lcm import BOX
 from ..models.lcm_encoder import LatentEncoder, LCMEncoder
-from ..models.lcm_sampler import LCMSampler
 from ..restore.degradation import JPEG, Chain, Degradation, Downsample, Grey, Identity, Mask, Noise
 from ..restore.fit import frozen
 from ..restore.masks import random_mask
@@ -74,7 +72,8 @@ class LearnStart(Objective):
         model = registry.build("lcm_encoder", recipe.model)
         assert isinstance(model, LCMEncoder)
         self.model = model
-        self._begin()
+        with torch.no_grad():
+            self.model.mean.copy_(self.prior.origin / self.model.length)
 
     @cached_property
     def prior(self) -> LatentModel:
@@ -84,18 +83,6 @@ class LearnStart(Objective):
         if not isinstance(prior, LatentModel) or prior.latent_shape != self.model.latent_shape:
             raise ValueError(f"recipe {self.recipe.name}: {name} has no latents of the encoder's size")
         return prior.eval()
-
-    def _begin(self) -> None:
-        """Start from the principal components of the trained latents, where the prior has a sampler."""
-        name = f"lcm_sampler.{str(self.recipe.data['prior']).split('.')[-1]}"
-        if name not in registry.list_models():
-            return
-        sampler = load(name)
-        assert isinstance(sampler, LCMSampler)
-        rank = min(len(sampler.basis), len(self.model.basis))
-        with torch.no_grad():
-            self.model.mean.copy_(sampler.mean / BOX)
-            self.model.basis[:rank] = sampler.basis[:rank] / BOX
 
     def adopt_run(self, state: Mapping[str, Any], where: str) -> None:
         """Also of the run that trained the prior: the network that predicted its latents knows whole pictures."""

@@ -1,56 +1,53 @@
-"""A sampler out of a finished run's latents: `python -m zoo.training.latent_sampler runs/lcm.faces128 --install`."""
+"""A sampler of a latent model: `python -m zoo.training.latent_sampler lcm_encoder.faces128 --data FACES --install`."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.lcm import BOX
+from ..hub.located import load_located
+from ..models.lcm_encoder import LCMEncoder
 from ..models.lcm_sampler import LCMSampler
+from ..restore.degradation import Identity
 from ..restore.mixture import fit_mixture, principal_components
-from .checkpoint import read_checkpoint
 from .finish import finish, install
-from .latent_store import LatentStore
 from .objective import Export, Moment, Objective
+from .pictures import batch_of, load_split
 from .recipe import Recipe, parse_recipe
 
+CHUNK = 50
 
-def stored_latents(run: Path, cache: Path | None = None) -> tuple[str, Tensor]:
-    """The name of a latent model that was trained, and the latents of all pictures that were visited, (N, P) float32.
+
+@torch.no_grad()
+def coefficients(encoder: LCMEncoder, data: Path, options: Mapping[str, Any], cache: Path) -> Tensor:
+    """What an encoder says of whole training pictures, (N, rank) float32.
 
     Args:
-        run: The folder of `zoo train`.
-        cache: Its cache, where that was elsewhere.
-
-    Raises:
-        ValueError: no run there, or one without latents.
+        encoder: The feed-forward start.
+        data: Folder or archive of pictures, with train/ if it has one.
+        options: As a recipe's `data`.
+        cache: Folder for the decoded pictures.
     """
-    state = read_checkpoint(run)
-    if state is None or "store" not in state["objective"]:
-        raise ValueError(f"{run} holds no run with latents")
-    saved = state["objective"]["store"]
-    count, some = len(saved["seen"]), saved["values"]
-    if not some.numel():
-        raise ValueError(f"{run} holds no latents yet")
-    store = LatentStore(cache or run / "cache", count, tuple(some.shape[1:]), lambda number: torch.empty(0))
-    store.load_state_dict(saved)
-    return json.loads(state["recipe"])["name"], store.rows(saved["seen"].nonzero()[:, 0].tolist()).flatten(1)
+    pixels, _ = load_split(data, options, encoder.size, cache)
+    parts = np.array_split(np.arange(len(pixels)), -(-len(pixels) // CHUNK))
+    images = (batch_of(pixels, part, torch.device("cpu")) for part in parts)
+    return torch.cat([encoder.coefficients(Identity().evidence(image)) for image in images])
 
 
-def make_sampler(latents: Tensor, rank: int = 112, components: int = 3) -> LCMSampler:
-    """PCA and mixture of latents (N, P)."""
-    mean, basis, spread = principal_components(latents, rank)
+def make_sampler(rows: Tensor, rank: int = 112, components: int = 3) -> LCMSampler:
+    """PCA and mixture of coefficients (N, P)."""
+    mean, basis, spread = principal_components(rows, rank)
     spread = spread.clamp(min=1e-8)
-    codes = (latents - mean) @ basis.T / spread
+    codes = (rows - mean) @ basis.T / spread
     mixture = fit_mixture(codes, components)
-    sampler = LCMSampler(latents.shape[1], rank, components)
+    sampler = LCMSampler(rows.shape[1], rank, components)
     sampler.mean.copy_(mean)
     sampler.basis.copy_(basis * spread[:, None])
     sampler.weights.copy_(mixture.weights)
@@ -64,9 +61,9 @@ class _Made(Objective):
 
     model: LCMSampler
 
-    def __init__(self, recipe: Recipe, sampler: LCMSampler, latents: Tensor) -> None:
+    def __init__(self, recipe: Recipe, sampler: LCMSampler, rows: Tensor) -> None:
         super().__init__(recipe, None, Path())
-        self.model, self._latents = sampler, latents
+        self.model, self._rows = sampler, rows
 
     def batch(self, moment: Moment) -> Any:
         raise TypeError("a sampler is made at once: it has no batches")
@@ -75,31 +72,41 @@ class _Made(Objective):
         raise TypeError("a sampler is made at once: it has no loss")
 
     def export(self) -> Export:
-        rank, components = self.model.centres.shape[1], len(self.model.weights)
-        return Export(self.model, {"phi": self._latents.shape[1], "rank": rank, "components": components})
+        components, rank = self.model.centres.shape
+        return Export(self.model, {"count": self._rows.shape[1], "rank": rank, "components": components})
 
     def measure(self, module: Any, validation: Mapping[str, float], device: torch.device) -> list[dict[str, Any]]:
-        kept = float(module.basis.square().sum() / self._latents.var(0).sum())
-        settings = f"{len(module.basis)} components, {len(self._latents)} latents of training pictures"
+        kept = float(module.basis.square().sum() / self._rows.var(0).sum())
+        settings = f"{len(module.basis)} components of {self._rows.shape[1]} coefficients, {len(self._rows)} pictures"
         return [
             {"dataset": "latents", "metric": "share of the variance", "value": round(kept, 4), "settings": settings}
         ]
 
 
-def release_sampler(run: Path, out: Path, *, cache: Path | None = None, rank: int = 112) -> str:
-    """Fit a sampler to a run's latents and write weights, record and card into a folder.
+def release_sampler(
+    target: str | Path, data: Path, out: Path, *, rank: int = 112, options: Mapping[str, Any] | None = None
+) -> str:
+    """Fit a sampler to what an encoder says of pictures, and write weights, record and card into a folder.
 
     Args:
-        run: Folder of a run of a latent convolutional model.
+        target: The feed-forward start, `lcm_encoder.<tag>`, or the folder of its run.
+        data: The pictures that the prior was trained on.
         out: Folder to write into.
-        cache: The run's cache, where that was elsewhere.
-        rank: Principal components; 112 of 24,336 numbers are 5.5 MB.
+        rank: Principal components.
+        options: As a recipe's `data`.
 
     Returns:
         The name of the entry, `lcm_sampler.<tag>`.
+
+    Raises:
+        ValueError: another model, or too few pictures.
     """
-    prior, latents = stored_latents(run, cache)
-    name = f"lcm_sampler.{prior.split('.')[1]}"
+    entry, encoder = load_located(target)
+    if not isinstance(encoder, LCMEncoder):
+        raise ValueError(f"{target}: holds {entry.name}, not the feed-forward start of a latent convolutional model")
+    out.mkdir(parents=True, exist_ok=True)
+    rows = coefficients(encoder, data, options or {}, out / "cache")
+    name = f"lcm_sampler.{entry.tag}"
     recipe = parse_recipe(
         {
             "name": name,
@@ -110,39 +117,38 @@ def release_sampler(run: Path, out: Path, *, cache: Path | None = None, rank: in
             "batch": 1,
             "precision": "float32",
             "release": {
-                "summary": f"Sampler of {prior}: principal components of its latents, and three Gaussians on them",
+                "summary": f"Sampler of lcm.{entry.tag}: principal components of its latents, three Gaussians on them",
                 "tasks": ["sample"],
                 "licence": "Apache-2.0",
-                "data": [f"the latents of {prior}'s training pictures"],
+                "data": list(entry.data),
                 "paper": {"title": "Latent convolutional models (ICLR 2019)", "section": "I"},
-                "input": {"channels": None, "range": [-BOX, BOX]},
+                "input": {"channels": None, "range": [-4.0, 4.0]},
             },
         }
     )
-    out.mkdir(parents=True, exist_ok=True)
-    finish(
-        _Made(recipe, make_sampler(latents, rank), latents), out, {}, step=0, seconds=0.0, device=torch.device("cpu")
-    )
+    made = _Made(recipe, make_sampler(rows, rank), rows)
+    finish(made, out, {}, step=0, seconds=0.0, device=torch.device("cpu"))
     return name
 
 
 def main() -> None:
     """The command line of this module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a finished run of a latent convolutional model")
-    parser.add_argument("--out", type=Path, help="folder to write into; default RUN/sampler")
-    parser.add_argument("--cache", type=Path, help="the run's cache, where that was elsewhere")
+    parser.add_argument("encoder", help="the feed-forward start, lcm_encoder.TAG, or the folder of its run")
+    parser.add_argument("--data", type=Path, required=True, help="pictures that the prior was trained on")
+    parser.add_argument("--under", help="only pictures in this folder of the data; default train/ if there is one")
+    parser.add_argument("--out", type=Path, default=Path("runs/sampler"), help="folder to write into")
     parser.add_argument("--rank", type=int, default=112, help="principal components")
     parser.add_argument("--install", action="store_true", help="put the sampler into the package")
     options = parser.parse_args()
-    out = options.out or options.run / "sampler"
+    where = {"train": options.under} if options.under else {}
     try:
-        name = release_sampler(options.run, out, cache=options.cache, rank=options.rank)
+        name = release_sampler(options.encoder, options.data, options.out, rank=options.rank, options=where)
         if options.install:
-            install(out, name)
+            install(options.out, name)
     except ValueError as error:
         sys.exit(f"zoo: {error}")
-    sys.stdout.write(f"{out / name}.safetensors\n")
+    sys.stdout.write(f"{options.out / name}.safetensors\n")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def load_split(data: Path, options: Mapping[str, Any], side: int, cache: Path) -
 
 def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: torch.device) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1]."""
-    chosen = torch.from_numpy(np.ascontiguousarray(pixels[index])).to(device)
+    chosen = torch.from_numpy(np.array(pixels[index])).to(device)  # a copy: the arrays are read-only
     return chosen.permute(0, 3, 1, 2).float().div_(255)
 
 

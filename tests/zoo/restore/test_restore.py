@@ -30,7 +30,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "ae": {"size": 32, "dim": 8, "width": 16},
     "wgan_gp": {"size": 32, "dim": 8, "width": 16},
     "dip": {"width": 8, "levels": 3},
-    "lcm_sampler": {"rank": 4},
+    "lcm_sampler": {"count": 4, "rank": 3},
     "lcm_encoder": {"size": 64, "rank": 4, "width": 16},
 }
 
@@ -51,7 +51,7 @@ def priors(monkeypatch: pytest.MonkeyPatch) -> None:
             with torch.no_grad():
                 module.train()(torch.stack([module.start(generator) for _ in range(8)]))
         if arch == "lcm_sampler":
-            module.basis.copy_(0.01 * torch.randn(module.basis.shape))
+            module.basis.copy_(torch.randn(module.basis.shape))
         return module
 
     monkeypatch.setattr(registry, "build", seeded)
@@ -281,7 +281,7 @@ def test_samples_and_interpolation(priors: None) -> None:
     expected = torch.from_numpy(np.asarray(picture(64, 64)).copy()).permute(2, 0, 1) / 255
     torch.testing.assert_close(last.crossfade[0], expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(last.crossfade[2], (last.crossfade[0] + last.crossfade[4]) / 2)
-    with pytest.raises(ValueError, match="no sampler glo_sampler"):
+    with pytest.raises(ValueError, match="no glo_sampler"):
         sample("glo.tiny")
     with pytest.raises(ValueError, match="no latent"):
         interpolate_steps(picture(), picture(), "dip.tiny")

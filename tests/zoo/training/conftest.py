@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from PIL import Image
 
 from zoo.training import Recipe
-from zoo.training.recipe import parse_recipe
+from zoo.training.recipe import load_recipe, parse_recipe
+from zoo.training.schedule import Schedule
 
 
 def picture(seed: int, height: int = 60, width: int = 72) -> np.ndarray:
@@ -80,3 +82,49 @@ def table() -> dict[str, Any]:
 @pytest.fixture
 def recipe() -> Recipe:
     return parse_recipe(denoise_table())
+
+
+LATENT = """
+name = "lcm.test"
+objective = "latent"
+batch = 2
+precision = "bf16"
+model = { size = 64, width = 0.03125 }
+data = { val_images = 2, val_steps = 3 }
+loss = { inner = 3, freeze_norm = 0.9, latent = { kind = "sgd", momentum = 0.5 } }
+optimiser = { kind = "sgd" }
+schedule = { lr = 1.0, lr_latent = 1.0 }
+[release]
+summary = "a test"
+tasks = ["restore"]
+licence = "Apache-2.0"
+input = { channels = 3 }
+paper = { title = "none", section = "0" }
+data = ["waves"]
+"""
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Four training and two validation pictures of 64 pixels."""
+    y, x = np.mgrid[:64, :64] / 64
+    for number in range(6):
+        folder = tmp_path / "faces" / ("train" if number < 4 else "val")
+        folder.mkdir(parents=True, exist_ok=True)
+        planes = [0.5 + 0.4 * np.sin(6 * (x * (number + k) + y * (number - k))) for k in range(3)]
+        Image.fromarray((255 * np.stack(planes, -1)).astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def latent(tmp_path: Path) -> Recipe:
+    """A latent convolutional model of 64 pixels that trains in a moment."""
+    (tmp_path / "recipe.toml").write_text(LATENT)
+    return load_recipe(tmp_path / "recipe.toml")
+
+
+@pytest.fixture
+def amortised(latent: Recipe) -> Recipe:
+    """The same, its latents predicted by a network in the first half of the budget."""
+    loss = {**latent.loss, "amortised": 0.5, "rank": 8, "encoder_width": 16}
+    return replace(latent, loss=loss, schedule={**latent.schedule, "lr_encoder": Schedule(((0.0, 1e-3),))})

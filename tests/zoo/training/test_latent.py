@@ -19,15 +19,11 @@ from torch import Tensor
 
 from zoo import checkpoints
 from zoo.entry import Entry
-from zoo.restore.degradation import Identity
 from zoo.training import Progress, Recipe, train
 from zoo.training.checkpoint import read_checkpoint
 from zoo.training.latent import FitLatents
-from zoo.training.latent_encoder import random_degradation
-from zoo.training.latent_sampler import release_sampler, stored_latents
 from zoo.training.latent_store import LatentStore
 from zoo.training.objective import make_objective
-from zoo.training.pictures import batch_of
 from zoo.training.recipe import load_recipe, parse_recipe
 from zoo.training.schedule import Schedule
 
@@ -96,48 +92,13 @@ def test_store_refuses_what_does_not_fit(tmp_path: Path) -> None:
         LatentStore(tmp_path, 2, (3,), start).load_state_dict(state)
 
 
-TOML = """
-name = "lcm.test"
-objective = "latent"
-batch = 2
-precision = "bf16"
-model = { size = 64, width = 0.03125 }
-data = { val_images = 2, val_steps = 3 }
-loss = { inner = 3, freeze_norm = 0.9, latent = { kind = "sgd", momentum = 0.5 } }
-optimiser = { kind = "sgd" }
-schedule = { lr = 1.0, lr_latent = 1.0 }
-[release]
-summary = "a test"
-tasks = ["restore"]
-licence = "Apache-2.0"
-input = { channels = 3 }
-paper = { title = "none", section = "0" }
-data = ["waves"]
-"""
-
-
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
-    """Four training and two validation pictures of 64 pixels."""
-    y, x = np.mgrid[:64, :64] / 64
-    for number in range(6):
-        folder = tmp_path / "faces" / ("train" if number < 4 else "val")
-        folder.mkdir(parents=True, exist_ok=True)
-        planes = [0.5 + 0.4 * np.sin(6 * (x * (number + k) + y * (number - k))) for k in range(3)]
-        Image.fromarray((255 * np.stack(planes, -1)).astype(np.uint8)).save(folder / f"{number}.png")
-    return tmp_path / "faces"
-
-
-@pytest.fixture
-def latent(tmp_path: Path) -> Recipe:
-    (tmp_path / "recipe.toml").write_text(TOML)
-    return load_recipe(tmp_path / "recipe.toml")
-
-
 def everything(run: Path) -> dict[str, Tensor]:
     state = read_checkpoint(run)
     assert state is not None
-    _, latents = stored_latents(run)
+    saved = state["objective"]["store"]
+    store = LatentStore(run / "cache", len(saved["seen"]), tuple(saved["values"].shape[1:]), start)
+    store.load_state_dict(saved)
+    latents = store.rows(saved["seen"].nonzero()[:, 0].tolist())
     visit = state["objective"]["visit"]["latents"]
     return {**state["model"], "latents": latents, "visit": visit}
 
@@ -187,10 +148,11 @@ def test_learns_and_releases(latent: Recipe, faces: Path, tmp_path: Path) -> Non
     entry = Entry.from_dict(json.loads((tmp_path / "run" / "lcm.test.json").read_text()))
     assert [metric.paper_value for metric in entry.metrics] == [None] * 3, "the paper's are for 128 pixels"
     module = checkpoints.load_checkpoint(tmp_path / "run" / str(entry.file), config=entry.config).eval()
-    name, latents = stored_latents(tmp_path / "run")
-    assert name == "lcm.test" and latents.shape == (4, 24336) and latents.abs().max() < 0.01001, (
-        "in the box, but for float16"
-    )
+    objective = make_objective(recipe, faces, tmp_path / "run" / "cache")
+    assert isinstance(objective, FitLatents)
+    objective.load_state_dict(read_checkpoint(tmp_path / "run")["objective"])  # type: ignore[index]
+    latents = objective.store.rows([0, 1, 2, 3])
+    assert latents.shape == (4, 24336) and latents.abs().max() < 0.01001, "in the box, but for float16"
     from zoo.restore.pyramid import reconstruction_loss
 
     pictures = torch.stack(
@@ -204,15 +166,9 @@ def test_learns_and_releases(latent: Recipe, faces: Path, tmp_path: Path) -> Non
     assert float(loss) == pytest.approx(progress.metrics["train"], rel=0.05), "latents and weights belong together"
     assert Image.open(tmp_path / "run" / "samples.png").size == (4 * 64, 128)
 
-    assert release_sampler(tmp_path / "run", tmp_path / "sampler", rank=2) == "lcm_sampler.test"
-    record = Entry.from_dict(json.loads((tmp_path / "sampler" / "lcm_sampler.test.json").read_text()))
-    sampler = checkpoints.load_checkpoint(tmp_path / "sampler" / str(record.file), config=record.config)
-    drawn = sampler.sample(3, torch.Generator().manual_seed(0))  # type: ignore[operator]
-    assert drawn.shape == (3, 24336) and torch.isfinite(drawn).all()
-
 
 @pytest.mark.parametrize("objective", ["autoencode", "wgan"])
-def test_baselines_train_and_release(objective: str, faces: Path, tmp_path: Path) -> None:
+def test_baselines_train_and_release(objective: str, latent: Recipe, faces: Path, tmp_path: Path) -> None:
     table: dict[str, Any] = {
         "name": "ae.test" if objective == "autoencode" else "wgan_gp.test",
         "objective": objective,
@@ -221,7 +177,7 @@ def test_baselines_train_and_release(objective: str, faces: Path, tmp_path: Path
         "loss": {"critic_width": 32, "critic_steps": 2} if objective == "wgan" else {},
         "optimiser": {"kind": "adam", "betas": [0.5, 0.9]},
         "schedule": {"lr": 2e-3},
-        "release": parse_toml(TOML)["release"],
+        "release": dict(latent.release),
     }
     clock = iter(range(0, 100_000, 5)).__next__
     steps = list(train(parse_recipe(table), tmp_path / "run", data=faces, cpu=True, steps=12, now=clock))
@@ -233,7 +189,7 @@ def test_baselines_train_and_release(objective: str, faces: Path, tmp_path: Path
         assert np.isfinite(steps[-1].metrics["distance"])
 
 
-def test_generator_waits_for_its_turn(faces: Path, tmp_path: Path) -> None:
+def test_generator_waits_for_its_turn(latent: Recipe, faces: Path, tmp_path: Path) -> None:
     table: dict[str, Any] = {
         "name": "wgan_gp.test",
         "objective": "wgan",
@@ -243,7 +199,7 @@ def test_generator_waits_for_its_turn(faces: Path, tmp_path: Path) -> None:
         "loss": {"critic_width": 16, "critic_steps": 3},
         "optimiser": {"kind": "adam"},
         "schedule": {"lr": 1e-3},
-        "release": parse_toml(TOML)["release"],
+        "release": dict(latent.release),
     }
     states = []
     for steps in (2, 3):
@@ -259,67 +215,6 @@ def test_generator_waits_for_its_turn(faces: Path, tmp_path: Path) -> None:
     fresh = WGAN(16, 4, 16).state_dict()["generator.linear.weight"]
     assert torch.equal(states[0][key], fresh), "no step of the generator in the first two"
     assert not torch.equal(states[1][key], fresh)
-
-
-def test_start_encoder_learns(latent: Recipe, faces: Path, tmp_path: Path) -> None:
-    from zoo.models.lcm import LCM
-
-    torch.manual_seed(1)
-    prior = tmp_path / "prior.safetensors"
-    checkpoints.save_checkpoint(
-        prior, LCM(64, 1 / 32), name="lcm.test", config={"size": 64, "width": 1 / 32}, half=True
-    )
-    table: dict[str, Any] = {
-        "name": "lcm_encoder.test",
-        "objective": "latent_start",
-        "batch": 4,
-        "model": {"rank": 4, "width": 32, "size": 64},
-        "data": {"prior": str(prior)},
-        "optimiser": {"kind": "adam"},
-        "schedule": {"lr": 1e-3},
-        "release": parse_toml(TOML)["release"],
-    }
-    *_, last = train(parse_recipe(table), tmp_path / "run", data=faces, cpu=True, steps=3)
-    assert last.done and set(last.metrics) == {"whole", "degraded"}
-    encoder = checkpoints.load_checkpoint(tmp_path / "run" / "lcm_encoder.test.safetensors").eval()
-    phi = encoder(encoder.golden_input())  # type: ignore[operator]
-    assert phi.shape == (1, 24336) and phi.abs().max() <= 0.01
-
-
-def test_start_encoder_goes_on_from_the_network_that_predicted(latent: Recipe, faces: Path, tmp_path: Path) -> None:
-    *_, last = train(amortised(latent), tmp_path / "prior", data=faces, cpu=True, steps=6, validate_minutes=1e9)
-    assert last.done
-    table: dict[str, Any] = {
-        "name": "lcm_encoder.test",
-        "objective": "latent_start",
-        "batch": 4,
-        "model": {"rank": 8, "width": 16, "size": 64},
-        "data": {"prior": str(tmp_path / "prior" / "lcm.test.safetensors")},
-        "optimiser": {"kind": "adam"},
-        "schedule": {"lr": 0.0},
-        "release": parse_toml(TOML)["release"],
-    }
-    options: dict[str, Any] = {"data": faces, "cpu": True, "steps": 1, "init": tmp_path / "prior"}
-    *_, last = train(parse_recipe(table), tmp_path / "run", **options)
-    prior = make_objective(amortised(latent), faces, tmp_path)
-    assert isinstance(prior, FitLatents) and prior.predictor is not None
-    prior.load_state_dict(read_checkpoint(tmp_path / "prior")["objective"])  # type: ignore[index]
-    images = batch_of(prior.pictures[1], slice(None), torch.device("cpu"))
-    encoder = checkpoints.load_checkpoint(tmp_path / "run" / "lcm_encoder.test.safetensors").eval()
-    with torch.no_grad():
-        torch.testing.assert_close(
-            encoder(Identity().evidence(images)), prior.predictor.predict(images), rtol=0, atol=1e-4
-        )
-    assert json.loads((tmp_path / "run" / "lcm_encoder.test.json").read_text())["training"]["init"] == "lcm.test"
-    with pytest.raises(ValueError, match="of 8 coefficients does not become this one of 9"):
-        narrow = parse_recipe({**table, "model": {**table["model"], "rank": 9}})
-        all(train(narrow, tmp_path / "narrow", **options))
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    from zoo.training.recipe import tomllib
-
-    return tomllib.loads(text)
 
 
 @pytest.mark.parametrize(
@@ -349,13 +244,8 @@ def test_recipes(name: str, tmp_path: Path) -> None:
     assert sum(parameter.numel() for parameter in objective.model.parameters()) > 1e6
 
 
-def amortised(latent: Recipe) -> Recipe:
-    loss = {**latent.loss, "amortised": 0.5, "rank": 8, "encoder_width": 16}
-    return replace(latent, loss=loss, schedule={**latent.schedule, "lr_encoder": Schedule(((0.0, 1e-3),))})
-
-
-def test_predicted_latents_learn_and_become_those_of_the_visits(latent: Recipe, faces: Path, tmp_path: Path) -> None:
-    recipe = replace(amortised(latent), batch=4)
+def test_predicted_latents_learn_and_become_those_of_the_visits(amortised: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = replace(amortised, batch=4)
     losses = []
     clock = iter(range(0, 100_000, 5)).__next__
     for progress in train(recipe, tmp_path / "run", data=faces, cpu=True, steps=60, validate_minutes=1e9, now=clock):
@@ -374,8 +264,8 @@ def test_predicted_latents_learn_and_become_those_of_the_visits(latent: Recipe, 
     assert not [key for key in module.state_dict() if "encoder" in key], "only the prior is released"
 
 
-def test_killed_while_latents_are_predicted(latent: Recipe, faces: Path, tmp_path: Path) -> None:
-    recipe = amortised(latent)
+def test_killed_while_latents_are_predicted(amortised: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = amortised
     options: dict[str, Any] = {"data": faces, "cpu": True, "steps": 8, "validate_minutes": 1e9}
     for out, kills in (("whole", ()), ("cut", (2, 3, 6))):
         for kill in kills:
@@ -389,17 +279,7 @@ def test_killed_while_latents_are_predicted(latent: Recipe, faces: Path, tmp_pat
     assert all(torch.equal(value, cut[key]) for key, value in whole.items())
 
 
-def test_amortised_needs_a_rate(latent: Recipe, faces: Path, tmp_path: Path) -> None:
-    recipe = replace(amortised(latent), schedule=latent.schedule)
+def test_amortised_needs_a_rate(latent: Recipe, amortised: Recipe, faces: Path, tmp_path: Path) -> None:
+    recipe = replace(amortised, schedule=latent.schedule)
     with pytest.raises(ValueError, match="lr_encoder"):
         make_objective(recipe, faces, tmp_path)
-
-
-def test_evidence_of_several_pictures() -> None:
-    pictures = torch.rand(3, 3, 64, 64)
-    for seed in range(40):
-        generator = torch.Generator().manual_seed(seed)
-        degradation = random_degradation(64, 3, generator)
-        evidence = degradation.evidence(degradation.degrade(pictures, generator))
-        assert evidence.shape == (3, 4, 64, 64) and evidence.isfinite().all()
-        assert evidence.min() >= 0 and evidence.max() <= 1
