@@ -70,7 +70,15 @@ def latents_panel(solver: dict[str, Any]) -> None:
             return
         with gr.Row():
             first, second = (
-                gr.Image(label=label, type="filepath", image_mode=None, format="png", height=200, buttons=[])
+                gr.Image(
+                    label=label,
+                    sources=["upload", "clipboard"],
+                    type="filepath",
+                    image_mode=None,
+                    format="png",
+                    height=200,
+                    buttons=[],
+                )
                 for label in ("From", "To")
             )
             with gr.Column():
