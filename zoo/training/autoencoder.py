@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,29 @@ from torch import Tensor, nn
 from .. import registry
 from ..models.autoencoder import AutoEncoder
 from ..restore.pyramid import reconstruction_loss
-from .objective import Export, Moment, Objective
-from .pictures import batch_of, load_split, mirrored
+from .objective import Export, Moment
+from .pictures import OnPictures, batch_of, mirrored
 from .recipe import Recipe
 from .sampling import positions
 
 CHUNK = 50
 
 
-class Autoencode(Objective):
+class Autoencode(OnPictures):
     """MSE + Lap-L1 of g(e(x)) and x; pictures are mirrored at random."""
 
     model: AutoEncoder
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         model = registry.build("ae", recipe.model)
         assert isinstance(model, AutoEncoder)
         self.model = model
 
-    @cached_property
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """To train on, and held out."""
-        return load_split(self.path, self.recipe.data, self.model.size, self.cache)
-
-    def prepare(self) -> None:
-        """Decode the pictures."""
-        _ = self.pictures
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures."""
+        return self.model.size
 
     def batch(self, moment: Moment) -> Tensor:
         """Pictures (B, 3, H, W), half of them mirrored."""

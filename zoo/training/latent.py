@@ -19,8 +19,8 @@ from ..restore.fit import fit_latents, frozen
 from ..restore.pyramid import reconstruction_loss
 from .amortised import Predictor
 from .latent_store import LatentStore
-from .objective import Export, Moment, Objective
-from .pictures import batch_of, load_split
+from .objective import Export, Moment
+from .pictures import OnPictures, batch_of
 from .recipe import Recipe
 from .sampling import positions
 
@@ -30,7 +30,7 @@ CHUNK = 10  # images that are rendered or fitted together
 OPTIMISERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 
-class FitLatents(Objective):
+class FitLatents(OnPictures):
     """MSE + Lap-L1 of g(latent) and its image; the latents of a batch are trained along with the generator.
 
     A batch of images is visited for `loss.inner` steps in a row. In these, its latents have an optimiser of their own,
@@ -48,9 +48,6 @@ class FitLatents(Objective):
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         model = registry.build(recipe.name.split(".")[0], recipe.model)
         if not isinstance(model, LatentModel):
             raise ValueError(f"recipe {recipe.name}: {recipe.name.split('.')[0]} has no latents to fit")
@@ -70,10 +67,10 @@ class FitLatents(Objective):
             options = recipe.loss
             self.predictor = Predictor(model, int(options["rank"]), int(options["encoder_width"]), recipe.seed)
 
-    @cached_property
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """To train on, and held out."""
-        return load_split(self.path, self.recipe.data, self.model.size, self.cache)
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures."""
+        return self.model.size
 
     @cached_property
     def store(self) -> LatentStore:
@@ -88,10 +85,6 @@ class FitLatents(Objective):
             return self.model.start(torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + own))
 
         return LatentStore(self.cache, len(self.pictures[0]), self.model.latent_shape, start)
-
-    def prepare(self) -> None:
-        """Decode the pictures."""
-        _ = self.pictures
 
     def batch(self, moment: Moment) -> tuple[Tensor | None, Tensor]:
         """The latents and pictures (B, 3, H, W) of the visit that this step belongs to; no latents to predict them."""

@@ -21,8 +21,8 @@ from ..restore.fit import frozen
 from ..restore.masks import random_mask
 from ..restore.pyramid import reconstruction_loss
 from .autoencoder import mirrored_batch, rows_of
-from .objective import Export, Moment, Objective
-from .pictures import batch_of, load_split
+from .objective import Export, Moment
+from .pictures import OnPictures, batch_of
 from .recipe import Recipe
 from .start import fill
 
@@ -59,21 +59,16 @@ def random_degradation(size: int, count: int, generator: torch.Generator) -> Deg
     return Chain(parts)
 
 
-class LearnStart(Objective):
+class LearnStart(OnPictures):
     """MSE + Lap-L1 of g(f_φ(s)) and the clean picture, φ from the encoder. `data.prior`: the prior, or its file."""
 
     model: LCMEncoder
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         model = registry.build("lcm_encoder", recipe.model)
         assert isinstance(model, LCMEncoder)
         self.model = model
-        with torch.no_grad():
-            self.model.mean.copy_(self.prior.origin / self.model.length)
 
     @cached_property
     def prior(self) -> LatentModel:
@@ -98,14 +93,17 @@ class LearnStart(Objective):
         whole = Identity().evidence(batch_of(self.pictures[0], few, torch.device("cpu")))
         self.model.adopt(other.eval(), whole)
 
-    @cached_property
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """To train on, and held out."""
-        return load_split(self.path, self.recipe.data, self.prior.size, self.cache)
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures."""
+        return self.prior.size
 
     def prepare(self) -> None:
-        """Decode the pictures, load the prior."""
-        _ = self.pictures, self.prior
+        """Decode the pictures, and begin in the middle of the prior's latents."""
+        super().prepare()
+        if not self.model.mean.any():
+            with torch.no_grad():
+                self.model.mean.copy_(self.prior.origin / self.model.length)
 
     def batch(self, moment: Moment) -> tuple[Tensor, Tensor]:
         """Evidence (B, 4, H, W) and clean pictures (B, 3, H, W)."""

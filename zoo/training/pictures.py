@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..datasets import ImageFiles, decoded, resize_shorter
+from .objective import Objective
+from .recipe import Recipe
 
 SHARE = 20  # one picture in so many is held out where the data do not say which
 
@@ -39,6 +43,34 @@ def load_split(data: Path, options: Mapping[str, Any], side: int, cache: Path) -
     if not train or not val:
         raise ValueError(f"data {data}: fewer than 2 pictures")
     return tuple(decoded(files, names, side, cache, resize_shorter) for names in (train, val))  # type: ignore[return-value]
+
+
+class OnPictures(Objective):
+    """An objective on pictures of one size, all of which fit into memory maps.
+
+    Raises:
+        ValueError: no data were given.
+    """
+
+    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
+        super().__init__(recipe, data, cache)
+        if data is None:
+            raise ValueError("data: this recipe needs a folder or archive of pictures")
+        self.path = data
+
+    @property
+    @abstractmethod
+    def side(self) -> int:
+        """Height and width of the pictures."""
+
+    @cached_property
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """To train on, and held out."""
+        return load_split(self.path, self.recipe.data, self.side, self.cache)
+
+    def prepare(self) -> None:
+        """Decode the pictures."""
+        _ = self.pictures
 
 
 def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: torch.device) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from torch.func import functional_call
 from .. import registry
 from ..models.wgan import WGAN, Critic, gradient_penalty
 from .autoencoder import mirrored_batch, rows_of
-from .objective import Export, Moment, Objective
-from .pictures import batch_of, load_split
+from .objective import Export, Moment
+from .pictures import OnPictures, batch_of
 from .recipe import Recipe
 
 
@@ -33,7 +32,7 @@ class Pair(nn.Module):
         return self.generator(latent)
 
 
-class AdversarialTraining(Objective):
+class AdversarialTraining(OnPictures):
     """The critic's loss at every step, and the generator's at every `loss.critic_steps`-th.
 
     In the other steps the generator has no gradient, so the optimiser leaves it alone.
@@ -43,23 +42,16 @@ class AdversarialTraining(Objective):
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         generator = registry.build("wgan_gp", recipe.model)
         assert isinstance(generator, WGAN)
         self.model = Pair(generator, Critic(int(recipe.loss.get("critic_width", 512)), generator.size))
         self.critic_steps = int(recipe.loss.get("critic_steps", 5))
         self.penalty = float(recipe.loss.get("penalty", 10.0))
 
-    @cached_property
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """To train on, and held out."""
-        return load_split(self.path, self.recipe.data, self.model.generator.size, self.cache)
-
-    def prepare(self) -> None:
-        """Decode the pictures."""
-        _ = self.pictures
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures."""
+        return self.model.generator.size
 
     def batch(self, moment: Moment) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (B, 3, H, W), latents (B, dim), and where the penalty is taken (B, 1, 1, 1)."""

@@ -23,17 +23,17 @@ from zoo.training.pictures import batch_of
 from zoo.training.recipe import parse_recipe
 
 
-def test_start_encoder_learns(latent: Recipe, faces: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def run(latent: Recipe, faces: Path, tmp_path: Path) -> Path:
+    """A finished run of an encoder, its prior untrained."""
     torch.manual_seed(1)
-    prior = tmp_path / "prior.safetensors"
-    checkpoints.save_checkpoint(
-        prior, LCM(64, 1 / 32), name="lcm.test", config={"size": 64, "width": 1 / 32}, half=True
-    )
+    prior, config = tmp_path / "prior.safetensors", {"size": 64, "width": 1 / 32}
+    checkpoints.save_checkpoint(prior, LCM(64, 1 / 32), name="lcm.test", config=config, half=True)
     table: dict[str, Any] = {
         "name": "lcm_encoder.test",
         "objective": "latent_start",
         "batch": 4,
-        "model": {"rank": 4, "width": 32, "size": 64},
+        "model": {"rank": 3, "width": 32, "size": 64},
         "data": {"prior": str(prior)},
         "optimiser": {"kind": "adam"},
         "schedule": {"lr": 1e-3},
@@ -41,7 +41,11 @@ def test_start_encoder_learns(latent: Recipe, faces: Path, tmp_path: Path) -> No
     }
     *_, last = train(parse_recipe(table), tmp_path / "run", data=faces, cpu=True, steps=3)
     assert last.done and set(last.metrics) == {"whole", "degraded"}
-    encoder = checkpoints.load_checkpoint(tmp_path / "run" / "lcm_encoder.test.safetensors").eval()
+    return tmp_path / "run"
+
+
+def test_start_encoder_learns(run: Path) -> None:
+    encoder = checkpoints.load_checkpoint(run / "lcm_encoder.test.safetensors").eval()
     phi = encoder(encoder.golden_input())  # type: ignore[operator]
     assert phi.shape == (1, 24336) and phi.abs().max() <= 0.01
 
@@ -96,24 +100,8 @@ def test_sampler_has_the_spread_of_the_coefficients() -> None:
     torch.testing.assert_close(drawn.T.cov(), rows.T.cov(), atol=1.0, rtol=0.1)
 
 
-def test_sampler_of_a_run(latent: Recipe, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(1)
-    prior = tmp_path / "prior.safetensors"
-    checkpoints.save_checkpoint(
-        prior, LCM(64, 1 / 32), name="lcm.test", config={"size": 64, "width": 1 / 32}, half=True
-    )
-    table: dict[str, Any] = {
-        "name": "lcm_encoder.test",
-        "objective": "latent_start",
-        "batch": 4,
-        "model": {"rank": 3, "width": 16, "size": 64},
-        "data": {"prior": str(prior)},
-        "optimiser": {"kind": "adam"},
-        "schedule": {"lr": 1e-3},
-        "release": dict(latent.release),
-    }
-    *_, _ = train(parse_recipe(table), tmp_path / "run", data=faces, cpu=True, steps=1)
-    assert release_sampler(tmp_path / "run", faces, tmp_path / "sampler", rank=2) == "lcm_sampler.test"
+def test_sampler_of_a_run(run: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert release_sampler(run, faces, tmp_path / "sampler", rank=2) == "lcm_sampler.test"
     record = Entry.from_dict(json.loads((tmp_path / "sampler" / "lcm_sampler.test.json").read_text()))
     sampler = checkpoints.load_checkpoint(tmp_path / "sampler" / str(record.file), config=record.config)
     drawn = sampler.sample(5, torch.Generator().manual_seed(0))  # type: ignore[operator]
