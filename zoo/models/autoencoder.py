@@ -52,7 +52,7 @@ class AutoEncoder(LatentModel):
         self.latent_shape = (dim,)
         self.encoder = Encoder(3, dim, width, size)
         self.generator = VectorGenerator(dim, width, size)
-        self.fit = {"lr": 2e-2, "spaces": ("z",)}
+        self.fit = {"lr": 0.1, "spaces": ("z",)}
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes (B, dim) of images (B, 3, size, size) in [0, 1]."""

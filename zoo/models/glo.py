@@ -73,7 +73,7 @@ class GLO(LatentModel):
         self.latent_shape = (channels, latent_side(size), latent_side(size))
         self.generator = Generator(channels, encode, decode, groups=groups)
         self.register_buffer("origin", torch.zeros(self.latent_shape))
-        self.fit = {"lr": 5e-3, "spaces": ("z",)}
+        self.fit = {"lr": 0.1, "spaces": ("z",)}
 
     def decode(self, latent: Tensor) -> Tensor:
         """g(z)."""
@@ -104,7 +104,7 @@ class GLOVector(LatentModel):
         self.latent_shape = (dim,)
         self.generator = VectorGenerator(dim, width, size)
         self.register_buffer("origin", torch.zeros(self.latent_shape))
-        self.fit = {"lr": 2e-2, "spaces": ("z",)}
+        self.fit = {"lr": 0.2, "spaces": ("z",)}
 
     def decode(self, latent: Tensor) -> Tensor:
         """g(z)."""
