@@ -293,7 +293,7 @@ def build() -> Component:
             )
             chosen = gr.Dataset(
                 label="Examples",
-                components=[gr.Image(visible=False, type="filepath")],
+                components=[gr.Image(visible=False, type="filepath", format="png")],
                 samples=[[str(one.thumbnail(MASK_COLOUR))] for one in damaged()],
                 type="index",
                 layout="gallery",

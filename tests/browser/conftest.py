@@ -74,7 +74,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
-    assert "Traceback" not in log.read_text(), log.read_text()
+    text = log.read_text()
+    # a visitor who leaves while the editor still sends its picture is reported by the server with a traceback
+    assert text.count("Traceback") == text.count("starlette.requests.ClientDisconnect"), text
     assert not list(home.glob("neural-solver-zoo-*")), "the app left its temporary folder behind"
 
 
