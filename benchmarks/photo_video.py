@@ -20,14 +20,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from zoo.evaluation.photo import METHODS, PhotoPair, PhotoScore, evaluate_photo, photo_pairs, summarise_photo
 from zoo.evaluation.video import VideoScore, evaluate_video, sequences
-from zoo.images import to_picture
+from zoo.images import as_pil, to_picture
 from zoo.stylize.ranking import choose
 from zoo.stylize.sequence import TEMPORAL
 
@@ -175,8 +174,7 @@ def sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 def cell(picture: Tensor) -> Image.Image:
     """(1, 3, H, W) in [0, 1] at the height of the sheet."""
-    pixels = (255 * picture[0].permute(1, 2, 0).clamp(0, 1)).round().numpy().astype(np.uint8)
-    image = Image.fromarray(pixels)
+    image = as_pil(picture[0])
     return image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.LANCZOS)
 
 

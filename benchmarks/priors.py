@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from zoo.evaluation.restoration import TASKS, evaluate_prior
+from zoo.entry import Entry
+from zoo.evaluation.restoration import TASKS, evaluate_prior, mean_restored
 from zoo.hub.located import load_located
+from zoo.images import as_pil, rows_of
 
 FOLDER = Path(__file__).parent / "results"
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
@@ -36,20 +37,22 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
 OTHERS = {"500 steps": {"steps": 500}}
 
 
-def measure(target: str, way: dict[str, Any], data: Path, task: str, limit: int) -> tuple[dict[str, Any], list[Tensor]]:
+def measure(
+    entry: Entry, model: nn.Module, way: dict[str, Any], data: Path, task: str, limit: int
+) -> tuple[dict[str, Any], list[Tensor]]:
     """Figures of a model on a task, and evidence, results and true pictures, (N, 3, H, W) each."""
-    entry, model = load_located(target)
     seen: list[tuple[Tensor, ...]] = []
     began = time.perf_counter()
     scores = list(
         evaluate_prior(model, data, task, limit=limit, name=entry.name, look=lambda *p: seen.append(p), **way)
     )
-    known = [score.mse_known for score in scores if score.mse_known is not None]
+    seconds = (time.perf_counter() - began) / len(scores)
+    mse, perceptual, *known = (record["value"] for record in mean_restored(scores, entry.name, data, task))
     figures = {
-        "mse": sum(score.mse for score in scores) / len(scores),
-        "perceptual": sum(score.perceptual for score in scores) / len(scores),
-        "mse_known": sum(known) / len(known) if known else None,
-        "seconds": (time.perf_counter() - began) / len(scores),
+        "mse": mse,
+        "perceptual": perceptual,
+        "mse_known": known[0] if known else None,
+        "seconds": seconds,
         "images": len(scores),
     }
     return figures, [torch.cat(parts) for parts in zip(*seen, strict=True)]
@@ -71,12 +74,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def sheet(rows: list[Tensor], path: Path) -> None:
-    """Batches of pictures, one above the other."""
-    whole = torch.cat([torch.cat(list(row.float().cpu().clamp(0, 1)), 2) for row in rows], 1)
-    Image.fromarray((255 * whole).round().byte().permute(1, 2, 0).numpy()).save(path)
-
-
 def main() -> None:
     """Measures what is asked for and not yet there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,17 +88,18 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     record = options.out / "priors.json"
     results: dict[str, dict[str, Any]] = json.loads(record.read_text()) if record.is_file() else {}
+    models = [load_located(target) for target in options.models]
     for task in options.tasks:
-        for target in options.models:
-            entry, _ = load_located(target)
+        for entry, model in models:
             for words, way in WAYS.get(entry.arch, OTHERS).items():
                 method = f"{entry.name}, {words}"
                 if task in results.setdefault(method, {}):
                     continue
-                results[method][task], pictures = measure(target, way, options.data, task, options.limit)
+                results[method][task], pictures = measure(entry, model, way, options.data, task, options.limit)
                 place = options.out / f"priors-{task}"
                 place.mkdir(exist_ok=True)
-                sheet(pictures, place / f"{method.replace(', ', '-').replace(' ', '_')}.png")
+                name = method.replace(", ", "-").replace(" ", "_")
+                as_pil(rows_of(*pictures)).save(place / f"{name}.png")
                 record.write_text(json.dumps(results, indent=2) + "\n")
                 (options.out / "priors.txt").write_text(table(results) + "\n")
                 print(f"{task}: {method}: {results[method][task]}", flush=True)

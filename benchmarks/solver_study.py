@@ -19,7 +19,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from skimage import data as skimage_data
@@ -28,7 +27,7 @@ from torch import Tensor
 from zoo import checkpoints
 from zoo.evaluation.style import evaluate_stylizer, make_engine, style_pairs, summarise
 from zoo.gallery import paint
-from zoo.images import to_picture
+from zoo.images import as_pil, to_picture
 from zoo.training import Recipe, load_recipe, train
 from zoo.training.checkpoint import read_checkpoint
 
@@ -160,8 +159,7 @@ def sheet(folders: list[Path]) -> Image.Image:
     whole = Image.new("RGB", (len(columns) * (CELL + GAP) - GAP, len(SHOWN) * (CELL + GAP) - GAP), "white")
     for across, column in enumerate(columns):
         for down, picture in enumerate(column):
-            pixels = (255 * picture[0].permute(1, 2, 0).clamp(0, 1)).round().numpy().astype(np.uint8)
-            small = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
+            small = as_pil(picture[0]).resize((CELL, CELL), Image.Resampling.LANCZOS)
             whole.paste(small, (across * (CELL + GAP), down * (CELL + GAP)))
     return whole
 

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -36,6 +35,7 @@ from zoo.evaluation.style import (
     summarise,
     with_painting,
 )
+from zoo.images import as_pil
 from zoo.loading import load
 from zoo.models.vgg import VGGEncoder
 
@@ -143,8 +143,7 @@ def sheet(scores: Sequence[StyleScore], pairs: Sequence[Pair]) -> Image.Image:
 
 def cell(picture: Tensor) -> Image.Image:
     """(1, 3, H, W) in [0, 1] at the size of the sheet."""
-    pixels = (255 * picture[0].permute(1, 2, 0).clamp(0, 1)).round().numpy().astype(np.uint8)
-    return Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
+    return as_pil(picture[0]).resize((CELL, CELL), Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":

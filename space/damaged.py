@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from .examples import examples, paper_cut, written
+from .examples import drawn, labelled, written
 
 FACE = (170, 68, 274, 172)  # of the astronaut, framed as the faces that the models know
 SIDE = 256
@@ -77,7 +77,7 @@ def _on_the_paper(draw: ImageDraw.ImageDraw) -> None:
 def damaged() -> tuple[Damaged, ...]:
     """The examples that are there: without scikit-image's pictures only the one that is drawn."""
     found = []
-    astronaut = next((one.path for one in examples() if one.label == "Astronaut"), None)
+    astronaut = labelled("Astronaut")
     if astronaut is not None:
         with Image.open(astronaut) as whole:
             face = whole.convert("RGB").crop(FACE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -86,5 +86,6 @@ def damaged() -> tuple[Damaged, ...]:
             Damaged("Without colour", face.convert("L").convert("RGB"), ("colourise",), face=True),
             Damaged("Too small", face.resize((SIDE // 8, SIDE // 8), Image.Resampling.LANCZOS), (), "x4", face=True),
         ]
-    paper = paper_cut().resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    with Image.open(drawn()) as whole:
+        paper = whole.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return (*found, Damaged("Torn paper", paper, ("inpaint",), holes=scratches(_on_the_paper)))

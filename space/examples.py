@@ -42,6 +42,11 @@ def examples() -> tuple[Example, ...]:
     return tuple(found)
 
 
+def labelled(label: str) -> Path | None:
+    """The example of a label; None where it is not there."""
+    return next((one.path for one in examples() if one.label == label), None)
+
+
 @cache
 def textures() -> tuple[Example, ...]:
     """Textures: those of scikit-image that are there, and a basket in colour that is drawn here."""

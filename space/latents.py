@@ -12,6 +12,7 @@ import zoo
 from .common import guarded, new_folder
 from .figures import status_html
 from .pictures import Picture, forget, open_picture
+from .widgets import Image as GivenImage
 
 FRAMES = [("Largest square", "square"), ("The face", "face")]
 
@@ -52,11 +53,9 @@ def draw(model: str, seed: float, temperature: float) -> tuple[str, str]:
 
 
 def _rows(picture: Picture, rows: list[Any], name: str) -> str:
-    import numpy as np
-    from PIL import Image
+    from zoo.images import as_pil, rows_of
 
-    whole = np.concatenate([np.concatenate(list(row.numpy()), 2) for row in rows], 1)
-    return picture.save(Image.fromarray((255 * whole.clip(0, 1)).round().astype(np.uint8).transpose(1, 2, 0)), name)
+    return picture.save(as_pil(rows_of(*rows)), name)
 
 
 def latents_panel(solver: dict[str, Any]) -> None:
@@ -69,18 +68,7 @@ def latents_panel(solver: dict[str, Any]) -> None:
             gr.Markdown("Both need a trained prior with a latent, and none is installed here.")
             return
         with gr.Row():
-            first, second = (
-                gr.Image(
-                    label=label,
-                    sources=["upload", "clipboard"],
-                    type="filepath",
-                    image_mode=None,
-                    format="png",
-                    height=200,
-                    buttons=[],
-                )
-                for label in ("From", "To")
-            )
+            first, second = (GivenImage(label=label, height=200) for label in ("From", "To"))
             with gr.Column():
                 prior = gr.Dropdown(priors, value=priors[0], label="Prior")
                 frame = gr.Radio(FRAMES, value="square", label="What is taken of them")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # read when huggingface_hub is imported, so before any import of the zoo
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,6 +34,18 @@ def cartoon() -> np.ndarray:
     picture[(x - 88) ** 2 + (y - 40) ** 2 < 24**2] = (230, 210, 80)
     picture[72:, :] = (40 + x[72:] // 2)[..., None]
     return picture
+
+
+@pytest.fixture(scope="session")
+def encoded() -> Callable[..., bytes]:
+    """A picture as the bytes of a file."""
+
+    def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+        sink = io.BytesIO()
+        image.save(sink, format, **options)
+        return sink.getvalue()
+
+    return encode
 
 
 @pytest.fixture

@@ -95,6 +95,17 @@ def write_png(path: str | os.PathLike[str], image: Image.Image) -> None:
         part.unlink(missing_ok=True)
 
 
+def rows_of(*rows: Tensor) -> Tensor:
+    """Batches of pictures (B, C, H, W) as one picture (C, ΣH, B·W), each batch a row, float32 on the CPU."""
+    return torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)
+
+
+def as_pil(picture: Tensor) -> Image.Image:
+    """A picture (3, H, W) in [0, 1], rounded and clipped to 8 bits, as PIL image."""
+    pixels = picture.detach().float().cpu().clamp(0, 1).mul(255).round().byte()
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+
+
 def _check_size(height: int, width: int, max_pixels: int | None, name: str) -> None:
     if height < 1 or width < 1:
         raise ValueError(f"{name}: has no pixels ({width}×{height})")

@@ -11,7 +11,7 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 from PIL import Image, ImageDraw
 
-from ..examples import examples, paper_cut
+from ..examples import labelled, paper_cut
 
 SIZE = (192, 256)
 """Height and width."""
@@ -84,8 +84,8 @@ def sunrise() -> Iterator[Image.Image]:
 def across() -> Iterator[Image.Image]:
     """A camera that goes across an example picture and comes nearer."""
     height, width = SIZE
-    found = {example.label: example.path for example in examples()}
-    picture = Image.open(found["Cat"]).convert("RGB") if "Cat" in found else paper_cut(420)
+    cat = labelled("Cat")
+    picture = paper_cut(420) if cat is None else Image.open(cat).convert("RGB")
     for index in range(FRAMES):
         share = index / (FRAMES - 1)
         wide = min(picture.width, picture.height * width / height) * (0.9 - 0.2 * share)

@@ -11,7 +11,7 @@ import gradio as gr
 from zoo.gallery import PAINTINGS
 from zoo.stylize import ranking
 
-from ..examples import examples
+from ..examples import labelled
 from ..figures import status_html
 from . import controls as settings_of
 from . import paintings, regions
@@ -97,7 +97,7 @@ def apply_text(text: str, visit: Visit | None) -> tuple[Any, ...]:
     visit = visit or Visit()
     content: Any = gr.skip()
     if example is not None:
-        content = str(next(one.path for one in examples() if one.label == example))
+        content = str(labelled(example))
         visit = visits.with_content({"path": content}, visit)
     for index in range(SLOTS):
         reference = settings.styles[index] if index < len(settings.styles) else None

@@ -18,6 +18,7 @@ from ..figures import Figure, figures_html, status_html
 from ..latents import FRAMES, latent_models, latents_panel
 from ..pictures import MAX_PIXELS, Forgotten, Picture, forget, open_picture
 from ..tab import Tab
+from ..widgets import Image as GivenImage
 from ..widgets import before_and_after, start_and_stop
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ def build() -> Component:
             )
             chosen = gr.Dataset(
                 label="Examples",
-                components=[gr.Image(visible=False, type="filepath", format="png")],
+                components=[GivenImage(visible=False)],
                 samples=[[str(one.thumbnail(MASK_COLOUR))] for one in damaged()],
                 type="index",
                 layout="gallery",

@@ -17,6 +17,7 @@ from ..examples import examples
 from ..figures import effort, figures_html, progress, quality, status_html, summary
 from ..pictures import Forgotten, Picture, forget, open_picture
 from ..tab import Tab
+from ..widgets import Image as GivenImage
 from ..widgets import before_and_after, start_and_stop
 
 FAMILIES = {"dncnn": "DnCNN", "dncnn_tv": "DnCNN-TV", "tv2d": "Total variation"}
@@ -227,16 +228,7 @@ def build() -> Component:
     session = gr.State(delete_callback=forget)
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300, elem_classes="controls"):
-            upload = gr.Image(
-                label="Picture",
-                sources=["upload", "clipboard"],
-                type="filepath",
-                image_mode=None,
-                format="png",
-                height=230,
-                buttons=[],
-                elem_id="tv-picture",
-            )
+            upload = GivenImage(label="Picture", height=230, elem_id="tv-picture")
             chosen = gr.Examples(
                 [[str(example.path)] for example in examples()],
                 upload,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse
@@ -21,17 +20,6 @@ from playwright.sync_api import expect
 PATIENCE = 60_000
 
 
-def encoded(image: Image.Image) -> bytes:
-    sink = io.BytesIO()
-    image.save(sink, "PNG")
-    return sink.getvalue()
-
-
-def budget(page: Any, seconds: int) -> None:
-    page.locator("#restore-seconds input[type=number]").fill(str(seconds))
-    page.locator("#restore-seconds input[type=number]").press("Enter")
-
-
 def test_examples(visit: Callable[..., Any]) -> None:
     if len(damaged()) < 4:
         pytest.skip("scikit-image's pictures are not installed")
@@ -44,7 +32,7 @@ def test_examples(visit: Callable[..., Any]) -> None:
 
     page.locator("#restore-examples .gallery-item").first.click()
     expect(page.locator("#restore-model input")).to_have_value("lcm.faces128", timeout=PATIENCE)
-    budget(page, 2)
+    seen.number("#restore-seconds", 2)
     page.wait_for_timeout(1500)  # the editor has taken over picture and paint
     start.click()
     expect(status).to_contain_text("by lcm.faces128", timeout=PATIENCE)
@@ -66,7 +54,7 @@ def test_examples(visit: Callable[..., Any]) -> None:
     assert seen.errors == []
 
 
-def test_painting_stopping_and_latents(visit: Callable[..., Any]) -> None:
+def test_painting_stopping_and_latents(visit: Callable[..., Any], encoded: Callable[..., bytes]) -> None:
     seen = visit(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     page = seen.page
     page.get_by_role("tab", name="Restore").click()
@@ -87,7 +75,7 @@ def test_painting_stopping_and_latents(visit: Callable[..., Any]) -> None:
     page.mouse.move(x + 20, y + 8, steps=5)
     page.mouse.up()
     page.wait_for_timeout(1000)
-    budget(page, 60)
+    seen.number("#restore-seconds", 60)
     start.click()
     expect(status).to_contain_text("Restoring: step", timeout=PATIENCE)
     halt.click()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse
@@ -19,18 +18,7 @@ from playwright.sync_api import expect
 PATIENCE = 60_000
 
 
-def encoded(image: Image.Image) -> bytes:
-    sink = io.BytesIO()
-    image.save(sink, "PNG")
-    return sink.getvalue()
-
-
-def number(page: Any, place: str, value: int) -> None:
-    page.locator(f"{place} input[type=number]").fill(str(value))
-    page.locator(f"{place} input[type=number]").press("Enter")
-
-
-def test_a_large_picture_and_then_a_small_one(visit: Callable[..., Any]) -> None:
+def test_a_large_picture_and_then_a_small_one(visit: Callable[..., Any], encoded: Callable[..., bytes]) -> None:
     seen = visit(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     page = seen.page
     page.get_by_role("tab", name="Texture super-resolution").click()
@@ -43,8 +31,8 @@ def test_a_large_picture_and_then_a_small_one(visit: Callable[..., Any]) -> None
     )
     expect(status).to_contain_text("120 × 120 pixels: press Enlarge", timeout=PATIENCE)
     page.get_by_text("Advanced").locator("visible=true").click()
-    number(page, "#superres-steps", 3)
-    number(page, "#superres-side", 60)
+    seen.number("#superres-steps", 3)
+    seen.number("#superres-side", 60)
     start.click()
     expect(status).to_contain_text("guided by the reference, 3 iterations", timeout=PATIENCE)
     expect(page.locator("#superres-figures")).to_contain_text("Gram SNR")

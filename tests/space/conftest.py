@@ -114,15 +114,3 @@ def visitor(server: str, demo: gr.Blocks) -> Iterator[Callable[[], Visitor]]:
     yield arrive
     for one in made:
         one.web.close()
-
-
-@pytest.fixture(scope="session")
-def encoded() -> Callable[..., bytes]:
-    """A picture as the bytes of a file."""
-
-    def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-        sink = io.BytesIO()
-        image.save(sink, format, **options)
-        return sink.getvalue()
-
-    return encode

@@ -120,10 +120,6 @@ def _target(output: Path, *sources: Path) -> Path:
 
 def _write(path: Path, rows: list[Tensor]) -> None:
     """Batches of pictures as one PNG, each batch a row."""
-    import torch
-    from PIL import Image
+    from ..images import as_pil, rows_of, write_png
 
-    from ..images import write_png
-
-    whole = torch.cat([torch.cat(list(row), 2) for row in rows], 1)
-    write_png(path, Image.fromarray(whole.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()))
+    write_png(path, as_pil(rows_of(*rows)))

@@ -78,13 +78,18 @@ class Problem:
     @property
     def degradation(self) -> Degradation:
         """From the image to the evidence, both as the prior sees them."""
-        parts: list[Degradation] = [Grey()] if self.kinds.grey else []
-        if self.kinds.factor > 1:
-            parts.append(Downsample(self.kinds.factor))
+        parts = self._operators()
         _, known = self._cut()
         if not known.all():
             parts.append(Mask(known))
         return Chain(parts or [Identity()])
+
+    def _operators(self) -> list[Degradation]:
+        """What happened at every pixel, whatever the size."""
+        parts: list[Degradation] = [Grey()] if self.kinds.grey else []
+        if self.kinds.factor > 1:
+            parts.append(Downsample(self.kinds.factor))
+        return parts
 
     def _cut(self) -> tuple[Tensor, Tensor]:
         """Evidence and mask (1, 1, ·, ·) at the prior's size. A pixel that is partly missing counts as missing."""
@@ -143,10 +148,9 @@ class Problem:
         Args:
             image: (3, h · factor, w · factor).
         """
-        smaller = Downsample(self.kinds.factor)
+        degraded = Chain(self._operators())
         for _ in range(BACK_PROJECTIONS):
-            made = smaller.forward(image[None])[0]
-            rest = (self.picture - (made.mean(0, keepdim=True) if self.kinds.grey else made)) * self.known
+            rest = (self.picture - degraded.forward(image[None])[0]) * self.known
             image = image + F.interpolate(rest[None], size=image.shape[-2:], mode="bicubic", align_corners=False)[0]
         return image.clamp(0, 1)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import registry
+from ..images import rows_of
 from ..models.autoencoder import AutoEncoder
 from ..restore.pyramid import reconstruction_loss
 from .objective import Export, Moment
@@ -91,8 +92,3 @@ def mirrored_batch(pixels: np.ndarray, moment: Moment, recipe: Recipe) -> Tensor
     """The pictures of a step, (B, 3, H, W) in [0, 1], each mirrored with probability 1/2."""
     images = batch_of(pixels, positions(moment, len(pixels), recipe.batch, recipe.seed), moment.device)
     return mirrored(images, moment.generator).contiguous(memory_format=torch.channels_last)
-
-
-def rows_of(*rows: Tensor) -> Tensor:
-    """Batches of pictures as one picture, each batch a row."""
-    return torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)

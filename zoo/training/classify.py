@@ -16,32 +16,30 @@ from torch.nn import functional as F
 
 from ..datasets import ImageFiles, decoded, resize_shorter
 from ..models.vgg import VGGClassifier, normalise
-from .objective import Export, Moment, Objective
+from .objective import Export, Moment, OnData
 from .recipe import Recipe
 from .sampling import positions
 
 PARTIAL = 2000  # images of a validation between others
 
 
-class Classify(Objective):
+class Classify(OnData):
     """Cross entropy on random crops of labelled pictures.
 
     Data: `train/<class>/**` and a validation set, either `val/<class>/**` or as Tiny-ImageNet has it, `val/images/*`
     with `val/val_annotations.txt` (name and class in each line).
     """
 
+    needs = "with train/ and val/"
     model: VGGClassifier
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive with train/ and val/")
         self.model = VGGClassifier(**recipe.model)
 
     @cached_property
     def _files(self) -> ImageFiles:
-        assert self.data is not None
-        return ImageFiles(self.data)
+        return ImageFiles(self.path)
 
     @cached_property
     def _train(self) -> tuple[np.ndarray, np.ndarray]:

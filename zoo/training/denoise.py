@@ -17,7 +17,7 @@ from ..evaluation.denoising import evaluate_denoiser, mean_scores
 from ..metrics import psnr
 from ..models.dncnn import DnCNN
 from ..noise import add_noise
-from .objective import Export, Moment, Objective
+from .objective import Export, Moment, OnData
 from .patches import Pictures, find_sources, load_pictures, random_patches, without
 from .recipe import Recipe
 
@@ -37,7 +37,7 @@ def log_error(restored: Tensor, clean: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "l2": F.mse_loss, "log": log_error}
 
 
-class Denoise(Objective):
+class Denoise(OnData):
     """Distance of the denoised patch to the clean one.
 
     Data: a folder with the data sets that the recipe names under `train` and `tests`. Pictures of the test sets are
@@ -49,11 +49,8 @@ class Denoise(Objective):
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
         if recipe.loss.get("kind", "l2") not in LOSSES:
             raise ValueError(f"recipe {recipe.name}: loss.kind must be one of {sorted(LOSSES)}")
-        self.path = data
         self.model = DnCNN(**{"norm": True, **recipe.model})
         for name, parameter in self.model.named_parameters():
             if name.endswith("raw_lam"):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..gallery import PAINTINGS, paint
-from ..images import to_picture
+from ..images import rows_of, to_picture
 from ..models.johnson import Johnson
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
 from ..style.loss import CONTENT_WEIGHT, gram, loss_terms, style_targets
@@ -82,7 +82,7 @@ class SingleStyle(Photographs):
         contents = torch.cat([content for content, _ in self.pairs(160, device, 4)])
         with torch.autocast(device.type, enabled=False):
             made = model(contents)
-        return torch.cat([torch.cat(list(contents), 2), torch.cat(list(made), 2)], 1).cpu()
+        return rows_of(contents, made)
 
     def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
         """The style is known."""

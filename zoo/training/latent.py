@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import registry
+from ..images import rows_of
 from ..models.latent import LatentModel
 from ..restore.fit import fit_latents, frozen
 from ..restore.pyramid import reconstruction_loss
@@ -165,9 +166,8 @@ class FitLatents(OnPictures):
         visited = self.store.seen.nonzero()[:8, 0].numpy()
         if not len(visited):
             return None
-        images = model(self.store.rows(visited).to(device)).float().cpu()
-        pairs = torch.stack([batch_of(self.pictures[0], visited, torch.device("cpu")), images])
-        return torch.cat([torch.cat(list(row), 2) for row in pairs], 1)
+        images = model(self.store.rows(visited).to(device))
+        return rows_of(batch_of(self.pictures[0], visited, torch.device("cpu")), images)
 
     def state_dict(self) -> dict[str, Any]:
         """The latents that changed, and the visit that is under way."""

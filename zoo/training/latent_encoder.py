@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import checkpoints, registry
+from ..images import rows_of
 from ..loading import load
 from ..models.latent import LatentModel
 from ..models.lcm_encoder import LatentEncoder, LCMEncoder
@@ -20,7 +21,7 @@ from ..restore.degradation import JPEG, Chain, Degradation, Downsample, Grey, Id
 from ..restore.fit import frozen
 from ..restore.masks import random_mask
 from ..restore.pyramid import reconstruction_loss
-from .autoencoder import mirrored_batch, rows_of
+from .autoencoder import mirrored_batch
 from .objective import Export, Moment
 from .pictures import OnPictures, batch_of
 from .recipe import Recipe

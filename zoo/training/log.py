@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..images import as_pil
+
 COMMON = ("step", "fraction", "seconds")
 
 
@@ -50,10 +52,7 @@ class Log:
         """Write curve.png from the csv files, and samples.png from a picture (3, H, W) in [0, 1]."""
         draw_curves(self.folder)
         if picture is not None:
-            from PIL import Image
-
-            pixels = picture.detach().float().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-            Image.fromarray(pixels).save(self.folder / "samples.png")
+            as_pil(picture).save(self.folder / "samples.png")
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:

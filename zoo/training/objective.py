@@ -138,6 +138,23 @@ class Objective(ABC):
         return []
 
 
+class OnData(Objective):
+    """Base of the objectives that need data.
+
+    Raises:
+        ValueError: none were given.
+    """
+
+    needs = "of pictures"
+    """What the folder or archive must be, for the message."""
+
+    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
+        super().__init__(recipe, data, cache)
+        if data is None:
+            raise ValueError(f"data: this recipe needs a folder or archive {self.needs}")
+        self.path = data
+
+
 def make_objective(recipe: Recipe, data: Path | None, cache: Path) -> Objective:
     """The recipe's objective.
 

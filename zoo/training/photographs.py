@@ -17,27 +17,20 @@ from ..evaluation.held_out import spread
 from ..loading import load
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
 from ..style.loss import Grams, content_target, style_targets, total_loss
-from .objective import Objective
+from .objective import OnData
 from .patches import find_sources
 from .pictures import as_images, mirrored
-from .recipe import Recipe
 
 HELD_OUT = 24  # photographs that no style transfer is trained on
 
 
-class Photographs(Objective):
+class Photographs(OnData):
     """Base of objectives that train on whole photographs and are measured by L_TV on unseen styles.
 
     Data: a folder with the sets that the recipe names under `train` (photographs) and `tests` (paintings, to measure
     on), or any folder or archive of pictures. Whole pictures, cut to the largest square and resized to `side`, take
     part: crops of flat regions would make styles with next to no Gram matrix. All recipes hold out the same.
     """
-
-    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
-        super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
 
     @property
     def encoder_name(self) -> str:

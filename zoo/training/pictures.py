@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..datasets import ImageFiles, decoded, resize_shorter
-from .objective import Objective
-from .recipe import Recipe
+from .objective import OnData
 
 SHARE = 20  # one picture in so many is held out where the data do not say which
 
@@ -45,18 +44,8 @@ def load_split(data: Path, options: Mapping[str, Any], side: int, cache: Path) -
     return tuple(decoded(files, names, side, cache, resize_shorter) for names in (train, val))  # type: ignore[return-value]
 
 
-class OnPictures(Objective):
-    """An objective on pictures of one size, all of which fit into memory maps.
-
-    Raises:
-        ValueError: no data were given.
-    """
-
-    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
-        super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
+class OnPictures(OnData):
+    """An objective on pictures of one size, all of which fit into memory maps."""
 
     @property
     @abstractmethod
@@ -75,7 +64,8 @@ class OnPictures(Objective):
 
 def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: torch.device) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1]."""
-    chosen = torch.from_numpy(np.array(pixels[index])).to(device)  # a copy: the arrays are read-only
+    # the arrays are read-only, and so is a slice of them; what an index picks is a copy already
+    chosen = torch.from_numpy(np.require(pixels[index], requirements=["C", "W"])).to(device)
     return chosen.permute(0, 3, 1, 2).float().div_(255)
 
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ..evaluation.sparse_coding import evaluate_sparse_coder
 from ..models.lista import LISTA, solve, unit_patches
-from .objective import Export, Moment, Objective
+from .objective import Export, Moment, OnData
 from .patches import Pictures, find_sources, load_pictures, random_patches, without
 from .recipe import Recipe
 
 
-class SparseCode(Objective):
+class SparseCode(OnData):
     """Squared distance between LISTA's codes and the solver's.
 
     Data as for denoisers: a folder with the sets that the recipe names, or any folder or archive of pictures. Patches
@@ -30,9 +30,6 @@ class SparseCode(Objective):
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         self.model = LISTA(**recipe.model)
 
     @cached_property

@@ -21,7 +21,7 @@ from ..models.srcnn import SRCNN
 from ..prox import upsample
 from ..stylize.colour import luminance
 from ..superres.shrink import degradation
-from .objective import Export, Moment, Objective
+from .objective import Export, Moment, OnData
 from .patches import find_sources, load_pictures, random_patches
 from .recipe import Recipe
 
@@ -29,7 +29,7 @@ TEXTURES = "textures"
 HELD_OUT = 40  # of another data set, where there are no textures
 
 
-class SuperResolve(Objective):
+class SuperResolve(OnData):
     """Mean squared error of the luminance, away from the borders, where a patch's surroundings would be missing.
 
     Data: a folder with the sets that the recipe names under `train`; of `textures`, those of `zoo.evaluation.textures`
@@ -40,9 +40,6 @@ class SuperResolve(Objective):
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        if data is None:
-            raise ValueError("data: this recipe needs a folder or archive of pictures")
-        self.path = data
         self.model = SRCNN(**recipe.model)
         self.degrade = degradation(self.model.degradation, self.model.factor)
 

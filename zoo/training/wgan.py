@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from .. import registry
+from ..images import rows_of
 from ..models.wgan import WGAN, Critic, gradient_penalty
-from .autoencoder import mirrored_batch, rows_of
+from .autoencoder import mirrored_batch
 from .objective import Export, Moment
 from .pictures import OnPictures, batch_of
 from .recipe import Recipe
