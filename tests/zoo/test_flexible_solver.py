@@ -1,9 +1,11 @@
 """The flexible solver against the equations of its paper."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import sqrtm
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +17,7 @@ from zoo.models.flexible_solver import (
     FlexibleSolver,
     LearnedGradient,
     Style,
+    even,
     mix,
     normalised,
     pad,
@@ -68,7 +71,7 @@ def sum_of_backward_maps(step: LearnedGradient, x: Tensor, style: Style, betas: 
 @pytest.mark.parametrize("norm", NORMS)
 def test_one_cascade_equals_the_sum_over_levels(norm):
     net, x = solver(norm=norm), picture()
-    style = Style(net.conditioned(grams(1)))
+    style = net.conditioned(Style(grams(1)))
     betas = [1.0, 0.0, 0.5, 2.0, 0.7]
     with torch.no_grad():
         got = net.steps[0](x, [style], torch.tensor([betas]))
@@ -79,7 +82,7 @@ def test_the_update_is_linear_in_betas():
     net, x, style = solver(), picture(), Style(grams(1))
     with torch.no_grad():
         assert torch.equal(net(x, [style], torch.zeros(LEVELS)), x)
-        style = Style(net.conditioned(style.grams))
+        style = net.conditioned(style)
         each = [net.steps[0](x, [style], torch.eye(LEVELS)[i : i + 1]) for i in range(LEVELS)]
         assert all(part.abs().max() > 1e-6 for part in each)
         torch.testing.assert_close(net.steps[0](x, [style], torch.ones(1, LEVELS)), sum(each), rtol=1e-4, atol=1e-5)
@@ -103,10 +106,10 @@ def test_masks_assign_styles_to_regions():
     with torch.no_grad():
         everywhere = net(x, [Style(a, torch.ones_like(left))])
         torch.testing.assert_close(everywhere, net(x, [Style(a)]))
-        a, b = net.conditioned(a), net.conditioned(b)
-        halves = net.steps[0](x, [Style(a, left), Style(b, 1 - left)], torch.ones(1, LEVELS))
-        only = net.steps[0](x, [Style(a, left)], torch.ones(1, LEVELS))
-        other = net.steps[0](x, [Style(b, 1 - left)], torch.ones(1, LEVELS))
+        here, there = net.conditioned(Style(a, left)), net.conditioned(Style(b, 1 - left))
+        halves = net.steps[0](x, [here, there], torch.ones(1, LEVELS))
+        only = net.steps[0](x, [here], torch.ones(1, LEVELS))
+        other = net.steps[0](x, [there], torch.ones(1, LEVELS))
     # the cascade is linear in what enters it, so regions add up
     torch.testing.assert_close(halves, only + other, rtol=1e-4, atol=1e-5)
 
@@ -152,9 +155,8 @@ def test_roots_of_gram_matrices():
     for gram in grams(1, 3):
         R = root(gram)
         torch.testing.assert_close(R, R.mT)
-        squared = R @ R
-        torch.testing.assert_close(squared, gram * (squared[:, :1, :1] / gram[:, :1, :1]), rtol=1e-3, atol=1e-4)
-        eigenvalues = torch.linalg.eigvalsh(R)
+        torch.testing.assert_close(R @ R, gram, rtol=1e-3, atol=1e-4)
+        eigenvalues = torch.linalg.eigvalsh(even(R))
         assert eigenvalues.min() > -1e-4
         torch.testing.assert_close(eigenvalues.square().mean(-1), torch.ones(3))
     assert root(torch.zeros(1, 4, 4)).isfinite().all()
@@ -168,7 +170,7 @@ def test_matrices_relative_to_the_average_style(matrices):
     net.calibrate(average)
     assert net.calibrated
     # the average itself is the identity, up to what the ridge takes from weak directions
-    for matrix, c in zip(net.conditioned(tuple(gram[None] for gram in average)), CHANNELS, strict=True):
+    for matrix, c in zip(net.conditioned(Style(tuple(gram[None] for gram in average))).grams, CHANNELS, strict=True):
         values = torch.linalg.eigvalsh(average[CHANNELS.index(c)])
         strong = values / values.mean() > 20 * RIDGE
         assert strong.any()
@@ -176,6 +178,32 @@ def test_matrices_relative_to_the_average_style(matrices):
     again = FlexibleSolver(2, 3, encoder_width=2, matrices=matrices)
     again.load_state_dict(net.state_dict())
     assert again.calibrated, "the average style is part of the weights"
+
+
+def test_differences_of_style_and_content():
+    net, x, style, content = solver(matrices="relative", filters="difference"), picture(), grams(1), grams(2)
+    net.calibrate([gram[0] for gram in grams(5)])
+    with pytest.raises(ValueError, match="content"):
+        net(x, [Style(style)])
+    with pytest.raises(ValueError, match="styles"):
+        net(x, [Style(style, own=content[:4])])
+    with torch.no_grad():
+        for step in net.steps:
+            step.reset()
+        plain = solver(matrices="relative")
+        plain.load_state_dict({key: value for key, value in net.state_dict().items() if ".K." not in key})
+        begin = net(x, [Style(style, own=content)])
+        torch.testing.assert_close(begin, plain(x, [Style(style)]), msg="K begins at 0")
+        for step in net.steps:
+            for K in step.K:
+                torch.nn.init.normal_(K, std=0.3, generator=torch.Generator().manual_seed(1))
+        assert not torch.allclose(net(x, [Style(style, own=content)]), begin)
+        torch.testing.assert_close(net(x, [Style(style, own=style)]), begin, msg="no difference, no push")
+        known = net.conditioned(Style(style, own=content))
+        assert known.difference is not None
+        for got, W, S, C in zip(known.difference, net.whitening, style, content, strict=True):
+            expected = np.real(sqrtm((W @ S[0] @ W).double().numpy()) - sqrtm((W @ C[0] @ W).double().numpy()))
+            np.testing.assert_allclose(got[0], expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("matrices", MATRICES)
@@ -217,5 +245,9 @@ def test_bad_configuration():
         FlexibleSolver(norm="batch")
     with pytest.raises(ValueError, match="matrices"):
         FlexibleSolver(matrices="cube")
+    with pytest.raises(ValueError, match="filters"):
+        FlexibleSolver(filters="own")
+    with pytest.raises(ValueError, match="filters"):
+        FlexibleSolver(matrices="root", filters="difference")
     with pytest.raises(ValueError, match="iterations"):
         FlexibleSolver(iterations=0)

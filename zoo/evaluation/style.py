@@ -17,12 +17,13 @@ from ..datasets import ImageFiles, resize_shorter
 from ..gallery import PAINTINGS, paint
 from ..images import to_picture
 from ..loading import load
-from ..models.flexible_solver import FlexibleSolver, Style
+from ..models.flexible_solver import FlexibleSolver
 from ..models.johnson import Johnson
 from ..models.stylizer import Stylizer
 from ..models.vgg import VGGEncoder
 from ..style.gatys import gatys_steps
 from ..style.loss import content_target, style_targets, total_loss
+from ..style.own import styles_for
 from .held_out import spread
 from .memory import peak_memory
 
@@ -160,8 +161,8 @@ def _iterates(
     solver: FlexibleSolver, encoder: nn.Module, content: Tensor, style: Tensor
 ) -> Iterator[tuple[int, Tensor]]:
     assert isinstance(encoder, VGGEncoder)
-    grams = tuple(style_targets(encoder, style).values())
-    yield from enumerate(solver.iterate(content, [Style(grams)]), 1)
+    styles = styles_for(solver, encoder, content, [(style_targets(encoder, style), None)])
+    yield from enumerate(solver.iterate(content, styles), 1)
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ DECODERS = ("heaviside", "relu")
 NORMS = ("pixel", "instance", "none")
 MATRICES = ("gram", "root", "relative", "whitened")
 AVERAGED = ("relative", "whitened")  # those that know the average style
+FILTERS = ("style", "difference")
 RIDGE = 0.01  # on the average style's eigenvalues, of their mean
 
 
@@ -35,10 +36,28 @@ class Style:
     Attributes:
         grams: Gram matrices SᵀS/n' of the encoder's five style layers, (B or 1, c_l, c_l) each.
         mask: (B or 1, 1, H, W) in [0, 1] at the size of the content; None: everywhere.
+        own: The same matrices of the content where the style applies, (B or 1, c_l, c_l); a solver whose filters are
+            differences needs them.
     """
 
     grams: tuple[Tensor, ...]
     mask: Tensor | None = None
+    own: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """What a solver makes of a `Style`, once for all its iterations.
+
+    Attributes:
+        grams: The matrices between G and H of equation 7, (B or 1, c_l, c_l).
+        mask: As in `Style`.
+        difference: The matrices between G and K: what the style has more than the content; None: no such term.
+    """
+
+    grams: tuple[Tensor, ...]
+    mask: Tensor | None = None
+    difference: tuple[Tensor, ...] | None = None
 
 
 def mix(styles: Sequence[Sequence[Tensor]], weights: Sequence[float]) -> tuple[Tensor, ...]:
@@ -70,16 +89,17 @@ def normalised(gram: Tensor) -> Tensor:
     return gram / size.clamp_min(1e-8)
 
 
-def root(gram: Tensor, even: bool = True) -> Tensor:
-    """Square roots of Gram matrices (B, c, c), positive semi-definite; `even`: with eigenvalues of mean square 1."""
+def root(gram: Tensor) -> Tensor:
+    """Square roots of Gram matrices (B, c, c), positive semi-definite."""
     with torch.autocast(gram.device.type, enabled=False):
-        matrix = power(gram, 0.5)
-        if even:
-            size = (
-                gram.double().diagonal(dim1=1, dim2=2).mean(-1).clamp_min(0).sqrt()
-            )  # eigenvalues add up to the trace
-            matrix = matrix / size[:, None, None].clamp_min(1e-8)
-        return matrix.to(gram.dtype)
+        return power(gram, 0.5).to(gram.dtype)
+
+
+def even(matrix: Tensor) -> Tensor:
+    """Symmetric matrices (B, c, c) over the root mean square of their eigenvalues."""
+    # the squares of the eigenvalues add up to the squares of the entries
+    size = matrix.square().sum((1, 2), keepdim=True).div(matrix.shape[-1]).sqrt()
+    return matrix / size.clamp_min(1e-8)
 
 
 def standardised(A: Tensor) -> Tensor:
@@ -103,9 +123,10 @@ class LearnedGradient(nn.Module):
         norm: What is done to A_l before a gain and a shift, one of `NORMS`. "pixel": its channels at each pixel are
             divided by their root mean square; "instance": each channel is standardised over the picture; "none":
             nothing, as in the paper. Equation 10 stays as it is: f_l is a learned map in any case.
+        filters: Of the style, or also of what it has more than the content, one of `FILTERS`; see `FlexibleSolver`.
     """
 
-    def __init__(self, width: int, encoder_channels: Sequence[int], decoder: str, norm: str) -> None:
+    def __init__(self, width: int, encoder_channels: Sequence[int], decoder: str, norm: str, filters: str) -> None:
         super().__init__()
         self.decoder = decoder
         self.norm = norm
@@ -116,6 +137,8 @@ class LearnedGradient(nn.Module):
         shapes = list(zip(encoder_channels, sizes, strict=True))
         self.G = nn.ParameterList(nn.Parameter(torch.empty(c, f)) for c, f in shapes)
         self.H = nn.ParameterList(nn.Parameter(torch.empty(c, f)) for c, f in shapes)
+        if filters == "difference":
+            self.K = nn.ParameterList(nn.Parameter(torch.empty(c, f)) for c, f in shapes)
         if norm != "none":
             self.gains = nn.ParameterList(nn.Parameter(torch.ones(f, 1, 1)) for f in sizes)
             self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(f, 1, 1)) for f in sizes)
@@ -137,9 +160,12 @@ class LearnedGradient(nn.Module):
         for G, H in zip(self.G, self.H, strict=True):
             nn.init.normal_(G, std=G.shape[0] ** -0.5)
             H.copy_(-G)
+        if hasattr(self, "K"):
+            for K in self.K:
+                K.zero_()
 
-    def forward(self, x: Tensor, styles: Sequence[Style], betas: Tensor) -> Tensor:
-        """The update of x (B, 3, H, W) by matrices of `conditioned`. `betas` (B or 1, 5): weights of the levels."""
+    def forward(self, x: Tensor, styles: Sequence[Conditioned], betas: Tensor) -> Tensor:
+        """The update of x (B, 3, H, W). `betas` (B or 1, 5): weights of the levels."""
         maps: list[Tensor] = []  # A_l, before the ReLU
         f = x
         for level, conv in enumerate(self.forwards):
@@ -161,12 +187,15 @@ class LearnedGradient(nn.Module):
         assert back is not None
         return back
 
-    def _filtered(self, f: Tensor, level: int, styles: Sequence[Style]) -> Tensor:
-        """f (B, C, h, w) times the style filters GᵀGram H (equation 7), each in its region."""
+    def _filtered(self, f: Tensor, level: int, styles: Sequence[Conditioned]) -> Tensor:
+        """f (B, C, h, w) times the style filters Gᵀ(Gram H + difference K) (equation 7), each in its region."""
         B, C, h, w = f.shape
         total: Tensor | None = None
         for style in styles:
-            filters = self.G[level].mT @ style.grams[level].to(f.dtype) @ self.H[level]  # (B or 1, C, C)
+            wanted = style.grams[level].to(f.dtype) @ self.H[level]
+            if style.difference is not None:
+                wanted = wanted + style.difference[level].to(f.dtype) @ self.K[level]
+            filters = self.G[level].mT @ wanted  # (B or 1, C, C)
             rows = f.permute(0, 2, 3, 1).reshape(B, h * w, C)
             part = (rows @ filters).view(B, h, w, C).permute(0, 3, 1, 2)
             if style.mask is not None:
@@ -193,9 +222,12 @@ class FlexibleSolver(nn.Module):
             textures hardly show. "root": its square root, in which they show more. "relative": the square root of
             W Gram W, where the average style's W Gram W is the identity: what differs between styles. All three do
             without the style's contrast; "whitened" is "relative" with it.
+        filters: One of `FILTERS`. "style": equation 7. "difference": beside it Gᵀ(S - C)K, with the "whitened" matrices
+            of the style and of the content; it is what the bracket of equation 5 is at X(0), of the encoder itself. The
+            paper gave up that bracket, of its own maps, because it made the loss explode.
 
     Raises:
-        ValueError: a number below 1, or an unknown decoder, norm or kind of matrices.
+        ValueError: a number below 1, or an unknown decoder, norm, kind of matrices or of filters.
     """
 
     def __init__(
@@ -207,6 +239,7 @@ class FlexibleSolver(nn.Module):
         decoder: str = "heaviside",
         norm: str = "pixel",
         matrices: str = "gram",
+        filters: str = "style",
     ) -> None:
         super().__init__()
         if min(iterations, width, encoder_width) < 1:
@@ -217,11 +250,16 @@ class FlexibleSolver(nn.Module):
             raise ValueError(f"norm: one of {NORMS}, got {norm!r}")
         if matrices not in MATRICES:
             raise ValueError(f"matrices: one of {MATRICES}, got {matrices!r}")
+        if filters not in FILTERS:
+            raise ValueError(f"filters: one of {FILTERS}, got {filters!r}")
+        if filters == "difference" and matrices not in AVERAGED:
+            raise ValueError(f"filters: differences go with matrices of {AVERAGED}, got {matrices!r}")
         self.matrices = matrices
+        self.filters = filters
         self.encoder = encoder
         self.encoder_channels = [channels(encoder_width)[name] for name in STYLE_LAYERS]
         self.steps = nn.ModuleList(
-            LearnedGradient(width, self.encoder_channels, decoder, norm) for _ in range(iterations)
+            LearnedGradient(width, self.encoder_channels, decoder, norm, filters) for _ in range(iterations)
         )
         if matrices in AVERAGED:
             for level, c in enumerate(self.encoder_channels):
@@ -270,9 +308,9 @@ class FlexibleSolver(nn.Module):
         if len(betas) not in (1, B):
             raise ValueError(f"betas: (5,) or ({B}, 5), got {tuple(betas.shape)}")
         x, operator = content, in_turn(prox)
-        styles = [Style(self.conditioned(style.grams), style.mask) for style in styles]
+        conditioned = [self.conditioned(style) for style in styles]
         for step in self.steps:
-            x = x - step(x, styles, betas)
+            x = x - step(x, conditioned, betas)
             if operator is not None:
                 x = operator(x)
             yield x
@@ -289,24 +327,41 @@ class FlexibleSolver(nn.Module):
         made = list(self.iterate(content, styles, betas, prox))
         return made if iterates else made[-1].clamp(0, 1)
 
-    def conditioned(self, grams: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The matrices between G and H of equation 7, such that what they filter keeps its size."""
+    def conditioned(self, style: Style) -> Conditioned:
+        """The matrices that the filters are made of, such that what they filter keeps its size.
+
+        Raises:
+            ValueError: the filters are differences, and the style has no matrices of the content.
+        """
         if self.matrices in AVERAGED:
-            pairs = zip(grams, self.whitening, strict=True)
-            return tuple(root(W.to(gram) @ gram @ W.to(gram), self.matrices == "relative") for gram, W in pairs)
+            grams = self._whitened(style.grams)
+            difference = None
+            if self.filters == "difference":
+                if style.own is None:
+                    raise ValueError("styles: this solver needs the Gram matrices of the content too, see Style.own")
+                difference = tuple(S - C for S, C in zip(grams, self._whitened(style.own), strict=True))
+            if self.matrices == "relative":
+                grams = tuple(even(matrix) for matrix in grams)
+            return Conditioned(grams, style.mask, difference)
         if self.matrices == "root":
-            return tuple(root(gram) for gram in grams)
-        return tuple(normalised(gram) / gram.shape[-1] for gram in grams)
+            return Conditioned(tuple(even(root(gram)) for gram in style.grams), style.mask)
+        return Conditioned(tuple(normalised(gram) / gram.shape[-1] for gram in style.grams), style.mask)
+
+    def _whitened(self, grams: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        pairs = zip(grams, self.whitening, strict=True)
+        return tuple(root(W.to(gram) @ gram @ W.to(gram)) for gram, W in pairs)
 
     def golden_input(self) -> tuple[Tensor, list[Style]]:
-        """A picture from a formula, and Gram matrices of waves as its style."""
+        """A picture from a formula, Gram matrices of waves as its style, and of slower ones as its own."""
         axis = torch.arange(48) / 48
         picture = torch.stack([0.5 + 0.4 * torch.sin(9 * axis[:, None] + (5 + k) * axis) for k in range(3)])[None]
-        grams = []
-        for c in self.encoder_channels:
-            rows = torch.sin(torch.arange(c)[:, None] * torch.arange(1, 65) * 0.7).relu()
-            grams.append((rows @ rows.T / 64)[None])
-        return picture, [Style(tuple(grams))]
+
+        def waves(pitch: float) -> tuple[Tensor, ...]:
+            at = [torch.arange(c)[:, None] * torch.arange(1, 65) for c in self.encoder_channels]
+            rows = [torch.sin(pitch * phase).relu() for phase in at]
+            return tuple((row @ row.T / 64)[None] for row in rows)
+
+        return picture, [Style(waves(0.7), own=waves(0.3) if self.filters == "difference" else None)]
 
     def _check(self, content: Tensor, styles: Sequence[Style]) -> int:
         if content.ndim != 4 or content.shape[1] != 3:
@@ -315,9 +370,12 @@ class FlexibleSolver(nn.Module):
             raise ValueError("styles: at least one")
         B = len(content)
         for style in styles:
-            shapes = [tuple(gram.shape[1:]) for gram in style.grams]
             expected = [(c, c) for c in self.encoder_channels]
-            if shapes != expected or any(len(gram) not in (1, B) for gram in style.grams):
+            fit = [
+                [tuple(gram.shape[1:]) for gram in grams] == expected and all(len(gram) in (1, B) for gram in grams)
+                for grams in (style.grams, style.own or style.grams)
+            ]
+            if not all(fit):
                 raise ValueError(f"styles: {self.encoder} has Gram matrices (B, c, c) with c = {self.encoder_channels}")
             if style.mask is not None and (
                 style.mask.shape[2:] != content.shape[2:] or style.mask.shape[1] != 1 or len(style.mask) not in (1, B)

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from ..loading import load
-from ..models.flexible_solver import FlexibleSolver, Style
+from ..models.flexible_solver import FlexibleSolver
 from ..models.gatys import Gatys
 from ..models.stylizer import Stylizer
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
 from ..precision import fast
 from ..style.gatys import Penalty
 from ..style.loss import Grams, Terms, loss_terms
+from ..style.own import styles_for
 from ..style.regional import Area, regional_terms
 from .grams import mixed
 from .regions import Region, composed
@@ -149,13 +150,11 @@ def check(module: nn.Module, job_steps: int | None, betas: Sequence[float], prox
 def _solver(solver: FlexibleSolver, job: Job) -> Iterator[State]:
     # in float32: in bfloat16 the pictures differ visibly, by 26 to 35 dB, because of the step functions in the network
     content = job.content.contiguous(memory_format=torch.channels_last)
-    styles = [
-        Style(
-            tuple(_target(job, region).values()),
-            None if region.mask is None else region.mask.to(content),
-        )
-        for region in job.regions
+    assert job.encoder is not None
+    wanted = [
+        (_target(job, region), None if region.mask is None else region.mask.to(content)) for region in job.regions
     ]
+    styles = styles_for(solver, job.encoder, content, wanted)
     betas = content.new_tensor(job.betas) * job.intensity
     count = job.steps or len(solver.steps)
     yield State(content, 0, 0.0, None, False)

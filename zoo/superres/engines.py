@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..models.flexible_solver import FlexibleSolver, Style
+from ..models.flexible_solver import FlexibleSolver
 from ..models.gatys import Gatys
 from ..models.srcnn import SRCNN
 from ..models.vgg import VGGEncoder
 from ..prox import DataConsistency, Degradation
 from ..style.loss import style_targets
+from ..style.own import styles_for
 from .optimise import optimise
 from .pictures import grey, luminance, matched
 from .settings import BETAS, MIN_SIDE, OPTIMISED_PIXELS, SOLVED_PIXELS, STEPS
@@ -114,14 +115,15 @@ def _solver(solver: FlexibleSolver, job: Job) -> Iterator[State]:
     encoder = job.encoder
     assert encoder is not None
     style = job.start if job.reference is None else matched(job.reference, job.low, job.degradation)
-    grams = Style(tuple(style_targets(encoder, grey(style)).values()))
+    start = grey(job.start)
+    styles = styles_for(solver, encoder, start, [(style_targets(encoder, grey(style)), None)])
 
     def consistent(x: Tensor) -> Tensor:
         return prox(luminance(x)).expand(-1, 3, -1, -1)
 
     count = job.steps or len(solver.steps)
     yield State(job.start, 0, 0.0, None, False)
-    made = solver.iterate(grey(job.start), [grams], job.start.new_tensor(job.betas), consistent)
+    made = solver.iterate(start, styles, job.start.new_tensor(job.betas), consistent)
     for iteration, x in enumerate(made, 1):
         if not torch.isfinite(x).all():
             raise ValueError("intensity: too large, the picture has values that are not finite")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..models.flexible_solver import LEVELS, FlexibleSolver, Style, normalised
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
 from ..style.loss import gram, loss_terms, style_targets
+from ..style.own import styles_for
 from .objective import Export, Moment
 from .photographs import Photographs
 from .pictures import as_images
@@ -108,9 +109,10 @@ class Stylise(Photographs):
             grams = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
             features = encoder(content, (*STYLE_LAYERS, CONTENT_LAYER))
             target = features[CONTENT_LAYER]
+            own_matrices = tuple(gram(features[layer]) for layer in STYLE_LAYERS)
             own = loss_terms(encoder, content, grams, target, betas, features=features).total
             whole = own.clamp_min(self.recipe.loss.get("floor", 0.05))
-        iterates = model(content, [Style(tuple(grams.values()))], betas, iterates=True)
+        iterates = model(content, [Style(tuple(grams.values()), own=own_matrices)], betas, iterates=True)
         used = [len(iterates) - 1]
         if len(iterates) > 1 and made is None:
             used.append(int(torch.randint(len(iterates) - 1, (), generator=moment.generator)))
@@ -145,7 +147,7 @@ class Stylise(Photographs):
     def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
         """With the Gram matrices of the style."""
         grams = style_targets(self.encoder, style, STYLE_LAYERS)
-        return model(content, [Style(tuple(grams.values()))]).float()
+        return model(content, styles_for(self.model, self.encoder, content, [(grams, None)])).float()
 
     def released(self, module: nn.Module) -> nn.Module:
         """The solver itself."""
