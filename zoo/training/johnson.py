@@ -24,7 +24,9 @@ class SingleStyle(Photographs):
     """L_TV of photographs in one style, each as a share of what the photograph as it is would have.
 
     The recipe may weigh the content more, under `loss.content`, than L_TV does: Gatys starts at the content and keeps
-    it, a network that has to find it does not.
+    it, a network that has to find it does not. Under `loss.cells` it may ask for the style in each cell of a grid of so
+    many rows and columns: over the whole picture alone, a patch of wild strokes is a fair answer. And it may weigh the
+    style layers, under `loss.betas`.
 
     The recipe names a painting of `zoo.gallery` under `model.style`, and its size under `data.style_size`: the size of
     its strokes in pixels is what the network learns, for pictures of any size.
@@ -66,11 +68,24 @@ class SingleStyle(Photographs):
             features = encoder(batch, (*STYLE_LAYERS, CONTENT_LAYER))
             scale = torch.stack([matrix.square().mean((1, 2)) for matrix in grams.values()]).sum(0)
             own = [(gram(features[layer]) - grams[layer]).square().mean((1, 2)) for layer in STYLE_LAYERS]
-            whole = (torch.stack(own).sum(0) / scale).clamp_min(self.recipe.loss.get("floor", 0.05))
+            betas = torch.tensor(self.recipe.loss.get("betas", [1.0] * len(STYLE_LAYERS)), device=moment.device)
+            whole = (betas @ torch.stack(own) / scale).clamp_min(self.recipe.loss.get("floor", 0.05))
         weight = self.recipe.loss.get("content", CONTENT_WEIGHT)
-        terms = loss_terms(encoder, model(batch).float(), grams, features[CONTENT_LAYER], content_weight=weight)
-        logged = {"style": terms.style.sum(1), "content": terms.content, "tv": terms.tv}
-        return (terms.total / whole).mean(), {key: value.detach().mean() for key, value in logged.items()}
+        made = model(batch).float()
+        reached = encoder(made.clamp(0, 1), (*STYLE_LAYERS, CONTENT_LAYER))
+        terms = loss_terms(encoder, made, grams, features[CONTENT_LAYER], betas, weight, features=reached)
+        style = terms.style.sum(1)
+        logged = {"style": style, "content": terms.content, "tv": terms.tv}
+        count = int(self.recipe.loss.get("cells", 1))
+        if count > 1:
+            apart = [
+                (gram(cells(reached[layer], count)) - grams[layer]).square().mean((1, 2)).view(len(batch), -1).mean(1)
+                for layer in STYLE_LAYERS
+            ]
+            style = betas @ torch.stack(apart) / scale
+            logged["in_cells"] = style
+        total = style + terms.content + terms.tv
+        return (total / whole).mean(), {key: value.detach().mean() for key, value in logged.items()}
 
     def pairs(self, size: int, device: torch.device, count: int) -> list[tuple[Tensor, Tensor]]:
         """Held-out photographs, (1, 3, size, size), and the one style, as large as it was trained with."""
@@ -99,3 +114,15 @@ class SingleStyle(Photographs):
     def export(self) -> Export:
         """The network as it is."""
         return Export(copy.deepcopy(self.model).cpu().eval(), dict(self.recipe.model))
+
+
+def cells(maps: Tensor, count: int) -> Tensor:
+    """The cells (B·n², C, h, w) of a grid on maps (B, C, H, W), one picture's after the other; rests are cut off.
+
+    n is `count`, or less where the maps have fewer rows or columns.
+    """
+    B, C, H, W = maps.shape
+    count = min(count, H, W)
+    h, w = H // count, W // count
+    grid = maps[:, :, : h * count, : w * count].reshape(B, C, count, h, count, w)
+    return grid.permute(0, 2, 4, 1, 3, 5).reshape(B * count * count, C, h, w)

@@ -18,6 +18,7 @@ from zoo.evaluation.textures import split_textures
 from zoo.superres.shrink import degradation, shrink_bicubic
 from zoo.training import Recipe, load_recipe, train
 from zoo.training.checkpoint import read_checkpoint
+from zoo.training.johnson import cells
 from zoo.training.objective import Moment, make_objective
 from zoo.training.schedule import Schedule
 
@@ -107,6 +108,34 @@ def test_wct_decodes_from_every_level(photos: Path, tmp_path: Path) -> None:
         assert images.shape == (2, 3, 32, 32)
         levels.add(level)
     assert levels == {1, 2, 3, 4, 5}
+
+
+def test_cells_are_the_quarters_of_each_picture() -> None:
+    maps = torch.arange(2 * 3 * 5 * 8.0).reshape(2, 3, 5, 8)
+    found = cells(maps, 2)
+    assert found.shape == (8, 3, 2, 4)
+    for number, part in enumerate(maps[:, :, r : r + 2, c : c + 4] for r in (0, 2) for c in (0, 4)):
+        assert torch.equal(found[number::4], part)
+    assert torch.equal(cells(maps, 9)[0], maps[0, :, :1, :1]), "no more than there are rows"
+
+
+def test_a_network_of_one_style_asks_for_it_in_each_cell(photos: Path, tmp_path: Path) -> None:
+    recipe = small("johnson.night_sky")
+    content = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def loss(**changes: Any) -> tuple[float, dict[str, float]]:
+        objective = make_objective(dataclasses.replace(recipe, loss={**recipe.loss, **changes}), photos, tmp_path)
+        objective.prepare()
+        moment = Moment(0, 0.0, recipe.at(0.0), torch.Generator(), torch.device("cpu"))
+        total, logged = objective.loss(torch.nn.Identity(), content, moment)
+        return float(total), {key: float(value) for key, value in logged.items()}
+
+    total, logged = loss(cells=1, betas=[1.0] * 5)
+    assert total == pytest.approx(1 + logged["tv"] / logged["style"], rel=0.05), "shares of the content's own"
+    _, halves = loss(cells=2, betas=[1.0] * 5)
+    assert halves["style"] == pytest.approx(logged["style"]) and halves["in_cells"] > logged["style"]
+    _, fewer = loss(cells=2, betas=[1.0, 1.0, 1.0, 1.0, 0.0])
+    assert 0 < fewer["in_cells"] < halves["in_cells"] and fewer["style"] < logged["style"]
 
 
 def test_unknown_style_and_missing_data(tmp_path: Path) -> None:
