@@ -74,7 +74,7 @@ def controls_for(settings: StylizeSettings) -> Controls:
     Raises:
         ValueError: more than the sliders have.
     """
-    largest = max((settings.intensity, *settings.betas))
+    largest = max((settings.intensity, *settings.scales))
     if largest > MOST:
         raise ValueError(
             f"settings: intensity and scale_weights go to {MOST} on this page, got {largest:g}; "
@@ -85,7 +85,7 @@ def controls_for(settings: StylizeSettings) -> Controls:
         weights = tuple(weight / most for weight in weights)
     return Controls(
         weights=(*weights, *(1.0,) * (SLOTS - len(weights))),
-        scales=settings.betas,
+        scales=settings.scales,
         intensity=settings.intensity,
         color=settings.color,
         size=settings.size or DEFAULT_SIDE,

@@ -251,3 +251,6 @@ def test_bad_configuration():
         FlexibleSolver(matrices="root", filters="difference")
     with pytest.raises(ValueError, match="iterations"):
         FlexibleSolver(iterations=0)
+    for wrong in ((1.0,) * 4, (1.0, 1.0, 1.0, 1.0, -0.5)):
+        with pytest.raises(ValueError, match="usual_betas"):
+            FlexibleSolver(usual_betas=wrong)

@@ -46,6 +46,9 @@ def test_stylise_blends_and_ignores_styles(model: Johnson) -> None:
     torch.testing.assert_close(model.stylise(content, [], [], 1.0), model(content))
     torch.testing.assert_close(model.stylise(content, [], [], 0.5), 0.5 * (content + model(content)))
     torch.testing.assert_close(model.stylise(content, [torch.rand(1, 3, 16, 16)], [1.0], 2.0), model(content))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model.stylise(content, [], [], 0.5)
+    torch.testing.assert_close(half, 0.5 * (content + model(content)), rtol=0, atol=0.02)
     with pytest.raises(ValueError, match="content"):
         model.stylise(content[:, :2], [], [], 1.0)
     with pytest.raises(ValueError, match="at least 1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import json
@@ -128,6 +129,16 @@ def test_scales_and_intensity(solver):
     torch.testing.assert_close(stylize(content, DUSK, intensity=2, model=solver), twice)
     one = stylize(content, DUSK, scale_weights=[1, 0, 0, 0, 0], model=solver)
     assert not torch.allclose(one, content, atol=1e-4)
+
+
+def test_scales_are_relative_to_what_is_usual_for_a_solver(solver):
+    content, quiet = picture(), copy.deepcopy(solver)
+    quiet.usual_betas = (1.0, 1.0, 1.0, 0.5, 0.25)
+    plain = stylize(content, DUSK, scale_weights=[1, 1, 1, 0.5, 0.25], model=solver)
+    torch.testing.assert_close(stylize(content, DUSK, model=quiet), plain)
+    torch.testing.assert_close(
+        stylize(content, DUSK, scale_weights=[1, 1, 1, 2, 4], model=quiet), stylize(content, DUSK, model=solver)
+    )
 
 
 @pytest.mark.parametrize("kind", ["solver", "gatys", "one pass"])

@@ -226,9 +226,12 @@ class FlexibleSolver(nn.Module):
         filters: One of `FILTERS`. "style": equation 7. "difference": beside it Gᵀ(S - C)K, with the "whitened" matrices
             of the style and of the content; it is what the bracket of equation 5 is at X(0), of the encoder itself. The
             paper gave up that bracket, of its own maps, because it made the loss explode.
+        usual_betas: β_l of the five levels with which this solver's pictures look best, for those who use it. Where β
+            are not given here, in training and where the loss is compared, they are 1.
 
     Raises:
-        ValueError: a number below 1, or an unknown decoder, norm, kind of matrices or of filters.
+        ValueError: a number below 1, an unknown decoder, norm, kind of matrices or of filters, or β that are not five
+            numbers of at least 0.
     """
 
     def __init__(
@@ -241,6 +244,7 @@ class FlexibleSolver(nn.Module):
         norm: str = "pixel",
         matrices: str = "gram",
         filters: str = "style",
+        usual_betas: Sequence[float] = (1.0,) * LEVELS,
     ) -> None:
         super().__init__()
         if min(iterations, width, encoder_width) < 1:
@@ -255,6 +259,9 @@ class FlexibleSolver(nn.Module):
             raise ValueError(f"filters: one of {FILTERS}, got {filters!r}")
         if filters == "difference" and matrices not in AVERAGED:
             raise ValueError(f"filters: differences go with matrices of {AVERAGED}, got {matrices!r}")
+        if len(usual_betas) != LEVELS or not all(beta >= 0 for beta in usual_betas):
+            raise ValueError(f"usual_betas: {LEVELS} numbers of at least 0, got {list(usual_betas)}")
+        self.usual_betas = tuple(float(beta) for beta in usual_betas)
         self.matrices = matrices
         self.filters = filters
         self.encoder = encoder

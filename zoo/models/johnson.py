@@ -109,4 +109,5 @@ class Johnson(nn.Module):
             ValueError: arguments that are not as stated.
         """
         check_content(content, intensity)
-        return torch.lerp(content, self(content), min(intensity, 1.0))
+        # under autocast the network answers in half precision
+        return torch.lerp(content, self(content).to(content), min(intensity, 1.0))

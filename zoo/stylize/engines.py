@@ -42,6 +42,7 @@ class Job:
     """Gram matrices of one of them, by the encoder."""
     regions: Sequence[Region]
     betas: tuple[float, ...]
+    """Of the five scales, see `betas_for`."""
     intensity: float
     steps: int | None
     prox: Prox | None
@@ -80,6 +81,12 @@ def kind(module: nn.Module) -> str:
     if isinstance(module, Stylizer):
         return "one pass"
     raise ValueError(f"model: {type(module).__name__} has no method stylise, see zoo.models.stylizer")
+
+
+def betas_for(module: nn.Module, scale_weights: Sequence[float]) -> tuple[float, ...]:
+    """The β of an engine: how much of each scale is asked for, times what is usual for it."""
+    usual = module.usual_betas if isinstance(module, FlexibleSolver) else (1.0,) * len(scale_weights)
+    return tuple(weight * beta for weight, beta in zip(scale_weights, usual, strict=True))
 
 
 @lru_cache(maxsize=6)

@@ -78,7 +78,7 @@ class Prepared:
             pictures=pictures or [self.style],
             grams=grams,
             regions=regions,
-            betas=self.settings.betas,
+            betas=engines.betas_for(self.module, self.settings.scales),
             intensity=self.settings.intensity,
             steps=steps if steps is not None else self.settings.steps,
             prox=prox,
@@ -146,7 +146,7 @@ def prepare(
         style = f"{GALLERY}{fixed}"
     if style is None:
         raise ValueError("style: a picture or the name of a painting")
-    engines.check(module, settings.steps, settings.betas, False, size[0] * size[1])
+    engines.check(module, settings.steps, settings.scales, False, size[0] * size[1])
     named, perceptual = engines.encoder_for(module, encoder, place)
     picture = open_style(style, 0, settings.style_size, max(size), settings.seed, max_pixels).to(place)
     settings = dataclasses.replace(settings, model=choice.name, styles=(style if isinstance(style, str) else None,))

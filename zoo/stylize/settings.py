@@ -39,7 +39,7 @@ class StylizeSettings:
     style_weights: tuple[float, ...] | None = None
     """One for each style, ≥ 0 and not all 0; None: all the same."""
     scale_weights: tuple[float, ...] | None = None
-    """β ≥ 0 of the five scales, finest first; None: all 1."""
+    """How much of each of the five scales, ≥ 0, finest first; 1 is usual. None: all 1."""
     intensity: float = 1.0
     """≥ 0."""
     color: str = "style"
@@ -93,8 +93,8 @@ class StylizeSettings:
         return tuple(weight / sum(weights) for weight in weights)
 
     @property
-    def betas(self) -> tuple[float, ...]:
-        """Of the scales."""
+    def scales(self) -> tuple[float, ...]:
+        """How much of each scale."""
         return self.scale_weights or (1.0,) * SCALES
 
     def arguments(self) -> dict[str, Any]:

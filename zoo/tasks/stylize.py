@@ -119,8 +119,9 @@ def stylize(
         styles: A picture or up to four, of these kinds or "gallery:NAME", a painting of `zoo.gallery`. A network of a
             single style takes that one, whatever is given.
         style_weights: How much of each style, ≥ 0; only ratios matter. None: the same of each.
-        scale_weights: β ≥ 0 of the five scales of style, the finest strokes first. None: all 1. Not for networks of
-            one pass.
+        scale_weights: How much of each of the five scales of style, the finest strokes first, ≥ 0; 1 is usual. They
+            multiply the β that look best with the engine, which are `usual_betas` of a solver and 1 in the
+            optimisation. None: all 1. Not for networks of one pass.
         intensity: ≥ 0, 1 as trained. Multiplies the β of a solver, weighs style against content in the optimisation,
             and blends features in networks of one pass, where more than 1 counts as 1.
         masks: Where each style applies: for each a picture of any size whose white is there, or None. Styles without
@@ -237,7 +238,7 @@ def stylize_steps(
     if not listed:
         raise ValueError("styles: at least one")
     operator = in_turn(prox)
-    engines.check(module, settings.steps, settings.betas, operator is not None, picture.tensor.shape[-2:].numel())
+    engines.check(module, settings.steps, settings.scales, operator is not None, picture.tensor.shape[-2:].numel())
     named, perceptual = engines.encoder_for(module, encoder, place)
     areas = regions(settings.weights, masks, tuple(picture.tensor.shape[-2:]), max_pixels)  # type: ignore[arg-type]
     longest = max(picture.tensor.shape[-2:])
@@ -343,7 +344,7 @@ class _Plan:
             pictures=pictures,
             grams=lambda i: self._grams(i, pictures[i]),
             regions=self.areas,
-            betas=self.settings.betas,
+            betas=engines.betas_for(self.module, self.settings.scales),
             intensity=self.settings.intensity,
             steps=self.settings.steps,
             prox=self.prox,
