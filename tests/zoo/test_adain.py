@@ -47,6 +47,15 @@ def test_any_size_comes_back(model: AdaIN, size: tuple[int, int]) -> None:
 
 
 @torch.no_grad()
+def test_under_autocast(model: AdaIN) -> None:
+    content, style = torch.rand(2, 1, 3, 32, 24)
+    whole = model.stylise(content, [style], [1.0], 0.6)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model.stylise(content, [style], [1.0], 0.6).float()
+    assert (half - whole).abs().mean() < 0.05 * whole.abs().mean()
+
+
+@torch.no_grad()
 def test_intensity_and_mixing_are_linear_in_features(model: AdaIN) -> None:
     content, first, second = torch.rand(3, 1, 3, 32, 24)
     encoder = model.perceptual(content)

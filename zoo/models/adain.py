@@ -38,11 +38,12 @@ class AdaIN(Encoded):
     Args:
         encoder: Registry name of the encoder that the decoder g was trained for.
         encoder_width: Channels of its first layer.
+        repeats: Of the decoder, see `Decoder`.
     """
 
-    def __init__(self, encoder: str = "vgg19_half.tiny_imagenet", encoder_width: int = 32) -> None:
+    def __init__(self, encoder: str = "vgg19_half.tiny_imagenet", encoder_width: int = 32, repeats: int = 3) -> None:
         super().__init__(encoder, encoder_width)
-        self.decoder = Decoder(encoder_width, deepest=LEVEL)
+        self.decoder = Decoder(encoder_width, LEVEL, repeats)
 
     def stylise(
         self, content: Tensor, styles: Sequence[Tensor], weights: Sequence[float], intensity: float = 1.0
@@ -65,6 +66,7 @@ class AdaIN(Encoded):
         check_styles(styles, weights)
         encoder = self.perceptual(content)
         f = reflected(encoder, fit(content, 2 ** (LEVEL - 1)), [LAYER])[LAYER]  # (B, c, H/8, W/8)
+        f = f if f.dtype == torch.float64 else f.float()  # as the moments are, also under autocast
         t = torch.zeros_like(f)
         for style, weight in zip(styles, weights, strict=True):
             t = t + weight * adain(f, moments(reflected(encoder, style, [LAYER])[LAYER]))

@@ -17,21 +17,18 @@ from ..models.wct import LEVELS, WCT
 from .objective import Export, Moment
 from .photographs import Photographs
 from .recipe import Recipe
+from .start import fill
 
 
-class TrainAdaIN(Photographs):
-    """‖f(g(t)) − t‖² + λ Σ_l ‖μ(φ_l(g(t))) − μ(φ_l(s))‖² + ‖σ(φ_l(g(t))) − σ(φ_l(s))‖² (equations 11 to 13).
-
-    t is the content's features at conv4_1 with the moments of the style's, φ_l the encoder's style layers up to
-    conv4_1; squares are means. Content and style are photographs both. Beside it, and not in the paper, one content of
-    the batch is decoded as it is and compared in pixels: without that a short training learns textures first.
-    """
+class _TrainDecoder(Photographs):
+    """Base of both: all of the model but its decoder stays as it is."""
 
     model: Decoder
+    kind: type[AdaIN] | type[WCT]
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         super().__init__(recipe, data, cache)
-        self.whole = AdaIN(**recipe.model)
+        self.whole = self.kind(**recipe.model)
         self.model = self.whole.decoder
 
     @property
@@ -39,6 +36,43 @@ class TrainAdaIN(Photographs):
         """The encoder that the model names."""
         assert self.whole.encoder is not None
         return self.whole.encoder
+
+    def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
+        """By the released model's own method, with the decoder as it is now."""
+        assert isinstance(model, Decoder)
+        self.whole.attach(self.encoder)
+        self.whole.decoder = model
+        return self.whole(content, style)
+
+    def released(self, module: nn.Module) -> nn.Module:
+        """Its decoder."""
+        assert isinstance(module, (AdaIN, WCT))
+        return module.decoder
+
+    def adopt(self, released: nn.Module, name: str) -> None:
+        """Start from the decoder of a released AdaIN or WCT; blocks that are too deep are left out."""
+        if not isinstance(released, (AdaIN, WCT)):
+            raise ValueError(f"init: {name} does not fit this model: it has no decoder")
+        depth = len(self.model.blocks)
+        state = released.decoder.state_dict()
+        fill(self.model, {key: value for key, value in state.items() if int(key.split(".")[1]) < depth}, name)
+
+    def export(self) -> Export:
+        """The decoder in its place."""
+        model = self.kind(**self.recipe.model)
+        model.decoder = copy.deepcopy(self.model).cpu()
+        return Export(model.eval(), dict(self.recipe.model))
+
+
+class TrainAdaIN(_TrainDecoder):
+    """‖f(g(t)) − t‖² + λ Σ_l ‖μ(φ_l(g(t))) − μ(φ_l(s))‖² + ‖σ(φ_l(g(t))) − σ(φ_l(s))‖² (equations 11 to 13).
+
+    t is the content's features at conv4_1 with the moments of the style's, φ_l the encoder's style layers up to
+    conv4_1; squares are means. Content and style are photographs both. Beside it, and not in the paper, one content of
+    the batch is decoded as it is and compared in pixels: without that a short training learns textures first.
+    """
+
+    kind = AdaIN
 
     def batch(self, moment: Moment) -> tuple[Tensor, Tensor]:
         """Contents and styles (B, 3, s, s) in [0, 1]."""
@@ -68,41 +102,15 @@ class TrainAdaIN(Photographs):
         whole = content_loss + weights.get("style", 10.0) * style_loss + weights.get("identity", 1.0) * identity
         return whole, logged
 
-    def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
-        """By the released model's own method, with the decoder as it is now."""
-        return _stylised(self.whole, self, model, content, style)
 
-    def released(self, module: nn.Module) -> nn.Module:
-        """Its decoder."""
-        assert isinstance(module, AdaIN)
-        return module.decoder
-
-    def export(self) -> Export:
-        """The decoder in its place."""
-        model = AdaIN(**self.recipe.model)
-        model.decoder = copy.deepcopy(self.model).cpu()
-        return Export(model.eval(), dict(self.recipe.model))
-
-
-class TrainWCT(Photographs):
+class TrainWCT(_TrainDecoder):
     """Reconstruction from each style layer: pixels, the encoder's activations there, and those on the way (equation 1).
 
     A step draws the layer to decode from. The activations on the way are compared with the encoder's, so that block l
     is an inverse of the encoder between two layers whatever comes before it.
     """
 
-    model: Decoder
-
-    def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
-        super().__init__(recipe, data, cache)
-        self.whole = WCT(**recipe.model)
-        self.model = self.whole.decoder
-
-    @property
-    def encoder_name(self) -> str:
-        """The encoder that the model names."""
-        assert self.whole.encoder is not None
-        return self.whole.encoder
+    kind = WCT
 
     def batch(self, moment: Moment) -> tuple[Tensor, int]:
         """Pictures (B, 3, s, s) in [0, 1], and the level to decode from."""
@@ -142,25 +150,3 @@ class TrainWCT(Photographs):
                 error = (model(features[layer], level)[-1].clamp(0, 1) - contents).square().mean((1, 2, 3))
                 metrics[f"psnr{level}"] = float(-10 * error.log10().mean())
         return metrics
-
-    def stylised(self, model: nn.Module, content: Tensor, style: Tensor) -> Tensor:
-        """By the released model's own method, with the decoder as it is now."""
-        return _stylised(self.whole, self, model, content, style)
-
-    def released(self, module: nn.Module) -> nn.Module:
-        """Its decoder."""
-        assert isinstance(module, WCT)
-        return module.decoder
-
-    def export(self) -> Export:
-        """The decoder in its place."""
-        model = WCT(**self.recipe.model)
-        model.decoder = copy.deepcopy(self.model).cpu()
-        return Export(model.eval(), dict(self.recipe.model))
-
-
-def _stylised(whole: AdaIN | WCT, objective: Photographs, decoder: nn.Module, content: Tensor, style: Tensor) -> Tensor:
-    assert isinstance(decoder, Decoder)
-    whole.attach(objective.encoder)
-    whole.decoder = decoder
-    return whole(content, style)

@@ -15,6 +15,7 @@ from PIL import Image
 from zoo import checkpoints
 from zoo.entry import Entry
 from zoo.evaluation.textures import split_textures
+from zoo.loading import load
 from zoo.superres.shrink import degradation, shrink_bicubic
 from zoo.training import Recipe, load_recipe, train
 from zoo.training.checkpoint import read_checkpoint
@@ -108,6 +109,19 @@ def test_wct_decodes_from_every_level(photos: Path, tmp_path: Path) -> None:
         assert images.shape == (2, 3, 32, 32)
         levels.add(level)
     assert levels == {1, 2, 3, 4, 5}
+
+
+def test_a_decoder_may_start_from_that_of_another_model(photos: Path, tmp_path: Path) -> None:
+    objective = make_objective(small("adain.tiny_imagenet"), photos, tmp_path)
+    wct = load("wct.tiny_imagenet")
+    objective.adopt(wct, "wct.tiny_imagenet")
+    state = objective.model.state_dict()
+    assert state and all(torch.equal(value, wct.state_dict()[f"decoder.{key}"]) for key, value in state.items())
+    deeper = make_objective(small("wct.tiny_imagenet"), photos, tmp_path)
+    deeper.adopt(wct, "wct.tiny_imagenet")
+    assert len(deeper.model.state_dict()) == sum(key.startswith("decoder.") for key in wct.state_dict()) > len(state)
+    with pytest.raises(ValueError, match="no decoder"):
+        objective.adopt(load("srcnn.x3_bicubic"), "srcnn.x3_bicubic")
 
 
 def test_cells_are_the_quarters_of_each_picture() -> None:
