@@ -2,6 +2,7 @@
 
 python docs/style_table.py --model wct.tiny_imagenet --out docs/style.png
 python docs/style_table.py --model gatys --steps 80 --out docs/gatys.png
+python docs/style_table.py --model johnson.dusk johnson.night_sky johnson.stained_glass --out docs/johnson.png
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
+from zoo import list_models
+from zoo.evaluation.style import own_style
 from zoo.gallery import paint
 from zoo.tasks import stylize
 
@@ -30,29 +33,35 @@ def photograph(name: str, size: int) -> Image.Image:
     return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
 
 
+def styles_of(model: str) -> tuple[str, ...]:
+    """The paintings for a model: its own, or all of them."""
+    own = own_style(model) if model in list_models() else None
+    return (own,) if own else STYLES
+
+
 def main() -> None:
     """Stylise each photograph after each painting and write the table of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="auto", help="see `zoo list --task stylize`")
+    parser.add_argument("--model", nargs="+", default=["auto"], help="see `zoo list --task stylize`")
     parser.add_argument("--size", type=int, default=224, help="side of the stylised pictures")
     parser.add_argument("--steps", type=int, help="iterations of a solver or of the optimisation")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     options = parser.parse_args()
     photographs = [photograph(name, options.size) for name in PHOTOGRAPHS]
     rows: list[list[Image.Image | None]] = [[None, *photographs]]
-    for style in STYLES:
+    for model, style in [(each, style) for each in options.model for style in styles_of(each)]:
         row: list[Image.Image | None] = [paint(style, options.size)]
         for name, image in zip(PHOTOGRAPHS, photographs, strict=True):
             made, info = stylize(
                 image,
                 f"gallery:{style}",
-                model=options.model,
+                model=model,
                 steps=options.steps,
                 style_size=options.size,
                 return_info=True,
             )
             row.append(made)
-            sys.stderr.write(f"{style}, {name}: {info.engine}, loss {info.loss.total:.4f}, {info.seconds:.1f} s\n")
+            sys.stderr.write(f"{style}, {name}: {info.engine}, {info.seconds:.1f} s\n")
         rows.append(row)
     table = Image.new("RGB", [(CELL + GAP) * len(lines) - GAP for lines in (rows[0], rows)], "white")
     for down, row in enumerate(rows):
