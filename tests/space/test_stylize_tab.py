@@ -127,7 +127,7 @@ def test_result_is_the_tasks(visit: Visit, solver: FlexibleSolver) -> None:
 def test_the_page_begins_with_the_best(solver: FlexibleSolver) -> None:
     assert handlers.models()[0] == SOLVER
     note = text(handlers.engine_note(SOLVER))
-    assert "begins with it" in note and "the best on unseen pictures" in note and "0.25" in note
+    assert "begins with it" in note and "looks best on unseen pictures" in note and "0.25" in note
     assert "begins with it" not in handlers.engine_note("gatys.vgg19_half")
 
 
