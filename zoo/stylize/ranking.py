@@ -32,8 +32,8 @@ RANKING = (
     Rank("flexible_solver.n4_l32"),
     Rank("adain.tiny_imagenet", 0.311),
 )
-"""What looks best comes first, which is not what has the lowest loss: whitening takes on more of a palette and of strokes
-than the solver, whose loss is lower. Networks of a single style are not here: they cannot do what is asked for."""
+"""What looks best comes first, which is not what has the lowest loss: whitening takes on more of a palette and of
+strokes than the solver. Networks of a single style are not here: they cannot do what is asked for."""
 
 
 @dataclass(frozen=True)
