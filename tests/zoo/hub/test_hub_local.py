@@ -247,6 +247,7 @@ def test_verify_misses_the_documents(folder: Path) -> None:
 # --- export ---
 
 NO_ONNX = {
+    "adain": "takes 2 inputs",
     "wct": "takes 2 inputs",
     "flexible_solver": "takes 2 inputs",
     "dncnn_tv": "ONNX has no form for this model",
