@@ -14,7 +14,6 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-from zoo import list_models
 from zoo.evaluation.style import own_style
 from zoo.gallery import paint
 from zoo.tasks import stylize
@@ -35,7 +34,7 @@ def photograph(name: str, size: int) -> Image.Image:
 
 def styles_of(model: str) -> tuple[str, ...]:
     """The paintings for a model: its own, or all of them."""
-    own = own_style(model) if model in list_models() else None
+    own = own_style(model)
     return (own,) if own else STYLES
 
 

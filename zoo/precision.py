@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 @lru_cache(maxsize=8)
@@ -23,3 +24,8 @@ def has_bfloat16(device: torch.device) -> bool:
 def fast(device: torch.device, wanted: bool = True) -> contextlib.AbstractContextManager[Any]:
     """Autocast to bfloat16 where that is `wanted` and the device has it; else nothing."""
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted and has_bfloat16(device))
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """A tensor in float32, or in float64 if it is: for sums that half precision has too few digits for."""
+    return x if x.dtype == torch.float64 else x.float()

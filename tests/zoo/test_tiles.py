@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from zoo.models.dncnn import DnCNN
-from zoo.tasks.tiles import edges, run_tiled
+from zoo.tiles import edges, run_tiled
 
 
 @given(st.integers(1, 5000), st.integers(1, 600))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..precision import at_least_single
 from ..registry import register_arch
 from .decoder import Decoder, Encoded, check_content, check_styles, fit, reflected
 
@@ -20,7 +21,7 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
     A little is added to the variance, so that the deviation of a channel that is the same everywhere has a gradient.
     """
-    features = features if features.dtype == torch.float64 else features.float()
+    features = at_least_single(features)
     variance, mean = torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0)
     return mean, (variance + EPS).sqrt()
 
@@ -66,7 +67,7 @@ class AdaIN(Encoded):
         check_styles(styles, weights)
         encoder = self.perceptual(content)
         f = reflected(encoder, fit(content, 2 ** (LEVEL - 1)), [LAYER])[LAYER]  # (B, c, H/8, W/8)
-        f = f if f.dtype == torch.float64 else f.float()  # as the moments are, also under autocast
+        f = at_least_single(f)  # as the moments are, also under autocast
         t = torch.zeros_like(f)
         for style, weight in zip(styles, weights, strict=True):
             t = t + weight * adain(f, moments(reflected(encoder, style, [LAYER])[LAYER]))

@@ -381,7 +381,8 @@ class FlexibleSolver(nn.Module):
             expected = [(c, c) for c in self.encoder_channels]
             fit = [
                 [tuple(gram.shape[1:]) for gram in grams] == expected and all(len(gram) in (1, B) for gram in grams)
-                for grams in (style.grams, style.own or style.grams)
+                for grams in (style.grams, style.own)
+                if grams is not None
             ]
             if not all(fit):
                 raise ValueError(f"styles: {self.encoder} has Gram matrices (B, c, c) with c = {self.encoder_channels}")

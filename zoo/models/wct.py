@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..precision import at_least_single
 from ..registry import register_arch
 from .decoder import Decoder, Encoded, check_content, check_styles, fit, reflected
 from .vgg import STYLE_LAYERS
@@ -39,7 +40,7 @@ def covariance(features: Tensor, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
     rows = features.flatten(2)
     c, n = rows.shape[1:]
     with torch.autocast(features.device.type, enabled=False):
-        rows = rows if rows.dtype == torch.float64 else rows.float()
+        rows = at_least_single(rows)
         mean = rows.mean(2, keepdim=True)
         rows = rows - mean
         matrix = rows @ rows.mT / n

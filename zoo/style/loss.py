@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS, VGGEncoder
+from ..precision import at_least_single
 
 CONTENT_WEIGHT = 0.02
 TV_WEIGHT = 0.3
@@ -51,7 +52,7 @@ def gram(features: Tensor) -> Tensor:
     """
     rows = features.flatten(2)  # (B, c, n), the transpose of the paper's F
     with torch.autocast(features.device.type, enabled=False):
-        rows = rows if rows.dtype == torch.float64 else rows.float()
+        rows = at_least_single(rows)
         return rows @ rows.transpose(1, 2) / rows.shape[2]
 
 

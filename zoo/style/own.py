@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from ..models.flexible_solver import FlexibleSolver, Style
 from ..models.vgg import STYLE_LAYERS, VGGEncoder
+from ..tiles import parts
 from .loss import Grams
 from .regional import masked_gram
 
@@ -55,25 +56,15 @@ def own_grams(encoder: VGGEncoder, content: Tensor, masks: Sequence[Tensor | Non
     everywhere = torch.ones_like(content[:, :1])
     shares = [everywhere if mask is None else mask.to(content) for mask in masks]
     sums = [[content.new_zeros(1, 1, 1) for _ in STYLE_LAYERS] for _ in masks]
-    for rows, inner_rows in _parts(content.shape[2]):
-        for columns, inner_columns in _parts(content.shape[3]):
-            features = encoder(content[..., rows, columns], STYLE_LAYERS)
-            for total, share in zip(sums, shares, strict=True):
-                part = torch.zeros_like(share[..., rows, columns])  # what is seen beyond the part counts for nothing
-                part[..., inner_rows, inner_columns] = share[..., rows, columns][..., inner_rows, inner_columns]
-                for level, layer in enumerate(STYLE_LAYERS):
-                    total[level] = total[level] + part.sum() * masked_gram(features[layer], part)
+    boxes = product(*(parts(side, TILE, HALO, PIXEL) for side in content.shape[2:]))
+    for (rows, inner_rows), (columns, inner_columns) in boxes:
+        features = encoder(content[..., rows, columns], STYLE_LAYERS)
+        for total, share in zip(sums, shares, strict=True):
+            seen = share[..., rows, columns]
+            part = torch.zeros_like(seen)  # what is seen beyond the part counts for nothing
+            part[..., inner_rows, inner_columns] = seen[..., inner_rows, inner_columns]
+            for level, layer in enumerate(STYLE_LAYERS):
+                total[level] = total[level] + part.sum() * masked_gram(features[layer], part)
     return [
         tuple(level / share.sum().clamp_min(1e-8) for level in total) for total, share in zip(sums, shares, strict=True)
     ]
-
-
-def _parts(length: int) -> list[tuple[slice, slice]]:
-    """Ranges of what the encoder sees, and within these of the parts, which begin at a pixel of its deepest maps."""
-    count = max(1, -(-length // TILE))
-    edges = [round(length * i / count / PIXEL) * PIXEL for i in range(count)] + [length]
-    parts = []
-    for begin, end in pairwise(edges):
-        first = max(0, begin - HALO)
-        parts.append((slice(first, min(length, end + HALO)), slice(begin - first, end - first)))
-    return parts

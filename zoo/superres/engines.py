@@ -15,6 +15,7 @@ from ..models.vgg import VGGEncoder
 from ..prox import DataConsistency, Degradation
 from ..style.loss import style_targets
 from ..style.own import styles_for
+from ..tiles import run_tiled
 from .optimise import optimise
 from .pictures import grey, luminance, matched
 from .settings import BETAS, MIN_SIDE, OPTIMISED_PIXELS, SOLVED_PIXELS, STEPS
@@ -148,8 +149,6 @@ def _optimisation(job: Job) -> Iterator[State]:
 
 @torch.no_grad()
 def _one_pass(network: SRCNN, job: Job) -> Iterator[State]:
-    from ..tasks.tiles import run_tiled  # the jobs import this file
-
     # tile by tile, as its 64 maps of a large picture would not fit into memory
     for image, progress in run_tiled(network, job.start, halo=network.reach):
         yield State(image.clamp(0, 1), 1, progress, None, progress == 1)

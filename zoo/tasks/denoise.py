@@ -20,7 +20,7 @@ from ..loading import load
 from ..models.tv2d import Solve, TV2d
 from ..noise import check_sigma, estimate_sigma
 from ..precision import fast
-from .tiles import run_tiled
+from ..tiles import run_tiled
 
 # λ = factor · σ/255. Measured: noise of 10, 25 and 50 on the central 256×256 of ten pictures that scikit-image brings
 # (astronaut, camera, chelsea, coffee, rocket, coins, moon, immunohistochemistry, brick, page), rounded and clipped to

@@ -13,7 +13,7 @@ from ..gallery import PAINTINGS, paint
 from ..images import rows_of, to_picture
 from ..models.johnson import Johnson
 from ..models.vgg import CONTENT_LAYER, STYLE_LAYERS
-from ..style.loss import CONTENT_WEIGHT, gram, loss_terms, style_targets
+from ..style.loss import CONTENT_WEIGHT, Grams, alpha, gram, loss_terms, style_targets
 from .objective import Export, Moment
 from .photographs import Photographs
 from .pictures import as_images
@@ -66,10 +66,8 @@ class SingleStyle(Photographs):
         grams = {layer: matrix.to(moment.device) for layer, matrix in self.grams.items()}
         with torch.no_grad():
             features = encoder(batch, (*STYLE_LAYERS, CONTENT_LAYER))
-            scale = torch.stack([matrix.square().mean((1, 2)) for matrix in grams.values()]).sum(0)
-            own = [(gram(features[layer]) - grams[layer]).square().mean((1, 2)) for layer in STYLE_LAYERS]
             betas = torch.tensor(self.recipe.loss.get("betas", [1.0] * len(STYLE_LAYERS)), device=moment.device)
-            whole = (betas @ torch.stack(own) / scale).clamp_min(self.recipe.loss.get("floor", 0.05))
+            whole = _style_in_cells(features, grams, betas, 1).clamp_min(self.recipe.loss.get("floor", 0.05))
         weight = self.recipe.loss.get("content", CONTENT_WEIGHT)
         made = model(batch).float()
         reached = encoder(made.clamp(0, 1), (*STYLE_LAYERS, CONTENT_LAYER))
@@ -78,12 +76,7 @@ class SingleStyle(Photographs):
         logged = {"style": style, "content": terms.content, "tv": terms.tv}
         count = int(self.recipe.loss.get("cells", 1))
         if count > 1:
-            apart = [
-                (gram(cells(reached[layer], count)) - grams[layer]).square().mean((1, 2)).view(len(batch), -1).mean(1)
-                for layer in STYLE_LAYERS
-            ]
-            style = betas @ torch.stack(apart) / scale
-            logged["in_cells"] = style
+            style = logged["in_cells"] = _style_in_cells(reached, grams, betas, count)
         total = style + terms.content + terms.tv
         return (total / whole).mean(), {key: value.detach().mean() for key, value in logged.items()}
 
@@ -114,6 +107,15 @@ class SingleStyle(Photographs):
     def export(self) -> Export:
         """The network as it is."""
         return Export(copy.deepcopy(self.model).cpu().eval(), dict(self.recipe.model))
+
+
+def _style_in_cells(features: Grams, grams: Grams, betas: Tensor, count: int) -> Tensor:
+    """The style term of L_TV, (B,), as a mean over the cells of a grid of `count` rows and columns."""
+    apart = [
+        (gram(cells(features[layer], count)) - matrix).square().mean((1, 2)).view(len(features[layer]), -1).mean(1)
+        for layer, matrix in grams.items()
+    ]
+    return betas @ torch.stack(apart) / alpha(grams)
 
 
 def cells(maps: Tensor, count: int) -> Tensor:

@@ -109,10 +109,12 @@ class Stylise(Photographs):
             grams = {layer: gram(features[layer]) for layer in STYLE_LAYERS}
             features = encoder(content, (*STYLE_LAYERS, CONTENT_LAYER))
             target = features[CONTENT_LAYER]
-            own_matrices = tuple(gram(features[layer]) for layer in STYLE_LAYERS)
+            known = None
+            if self.model.filters == "difference":
+                known = tuple(gram(features[layer]) for layer in STYLE_LAYERS)
             own = loss_terms(encoder, content, grams, target, betas, features=features).total
             whole = own.clamp_min(self.recipe.loss.get("floor", 0.05))
-        iterates = model(content, [Style(tuple(grams.values()), own=own_matrices)], betas, iterates=True)
+        iterates = model(content, [Style(tuple(grams.values()), own=known)], betas, iterates=True)
         used = [len(iterates) - 1]
         if len(iterates) > 1 and made is None:
             used.append(int(torch.randint(len(iterates) - 1, (), generator=moment.generator)))

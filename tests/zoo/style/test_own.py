@@ -12,6 +12,7 @@ from zoo.models.vgg import STYLE_LAYERS, VGGEncoder
 from zoo.style import own
 from zoo.style.loss import style_targets
 from zoo.style.own import own_grams, styles_for
+from zoo.tiles import parts
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +45,20 @@ def test_large_pictures_go_in_parts(monkeypatch):
     monkeypatch.setattr(own, "TILE", 170)
     seen = []
     encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-2:]))
-    parts = own_grams(encoder, x, [torch.ones(1, 1, 320, 500)])[0]
+    cut = own_grams(encoder, x, [torch.ones(1, 1, 320, 500)])[0]
     assert len(seen) == 6 and max(max(shape) for shape in seen) <= 170 + own.PIXEL + 2 * own.HALO
-    for part, level in zip(parts, whole, strict=True):
+    for part, level in zip(cut, whole, strict=True):
         assert (part - level).norm() < 0.02 * level.norm()
 
 
 @pytest.mark.parametrize("length", [1, 16, 17, 40, 1023, 1024, 1025, 4000])
 def test_parts_are_neither_too_large_nor_too_small(length):
-    parts = own._parts(length)
-    inner = [(seen.start + part.start, seen.start + part.stop) for seen, part in parts]
+    found = parts(length, own.TILE, own.HALO, own.PIXEL)
+    inner = [(seen.start + part.start, seen.start + part.stop) for seen, part in found]
     assert inner[0][0] == 0 and inner[-1][1] == length
     assert all(end == begin for (_, end), (begin, _) in pairwise(inner))
-    assert all(min(length, 16) <= seen.stop - seen.start <= 1024 + 16 + 2 * own.HALO for seen, _ in parts)
-    assert all(seen.stop <= length and begin % 16 == 0 for (seen, _), (begin, _) in zip(parts, inner, strict=True))
+    assert all(min(length, 16) <= seen.stop - seen.start <= 1024 + 16 + 2 * own.HALO for seen, _ in found)
+    assert all(seen.stop <= length and begin % 16 == 0 for (seen, _), (begin, _) in zip(found, inner, strict=True))
 
 
 def test_only_those_who_need_them(encoder):

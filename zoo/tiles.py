@@ -1,4 +1,4 @@
-"""Run a model on a large picture tile by tile: bounded memory, results on the way, no seams."""
+"""Large pictures tile by tile: bounded memory, results on the way, no seams."""
 
 from __future__ import annotations
 
@@ -9,14 +9,29 @@ import torch
 from torch import Tensor
 
 
-def edges(length: int, tile: int) -> list[int]:
+def edges(length: int, tile: int, multiple: int = 1) -> list[int]:
     """Where to cut a side into the fewest pieces of at most `tile`, all about the same length.
+
+    Cuts are at a `multiple`, for which a piece may be longer by as much.
 
     >>> edges(100, 64)
     [0, 50, 100]
     """
     pieces = -(-length // tile)
-    return [round(i * length / pieces) for i in range(pieces + 1)]
+    return [round(i * length / pieces / multiple) * multiple for i in range(pieces)] + [length]
+
+
+def parts(length: int, tile: int, halo: int, multiple: int = 1) -> list[tuple[slice, slice]]:
+    """The pieces of a side with what is around them: what is to be seen, and within that the piece itself.
+
+    >>> parts(100, 64, 8)
+    [(slice(0, 58, None), slice(0, 50, None)), (slice(42, 100, None), slice(8, 58, None))]
+    """
+    found = []
+    for begin, end in itertools.pairwise(edges(length, tile, multiple)):
+        first = max(0, begin - halo)
+        found.append((slice(first, min(length, end + halo)), slice(begin - first, end - first)))
+    return found
 
 
 @torch.no_grad()
@@ -43,13 +58,9 @@ def run_tiled(
     """
     if tile < 1 or halo < 0:
         raise ValueError(f"tile, halo: at least 1 and 0, got {tile}, {halo}")
-    height, width = image.shape[-2:]
     result = image.clone()
-    rows, columns = (list(itertools.pairwise(edges(side, tile))) for side in (height, width))
-    boxes = list(itertools.product(rows, columns))
-    for done, ((top, bottom), (left, right)) in enumerate(boxes, 1):
-        above, before = max(0, top - halo), max(0, left - halo)
-        seen = image[..., above : bottom + halo, before : right + halo]
-        made = model(seen)[..., top - above : bottom - above, left - before : right - before]
-        result[..., top:bottom, left:right] = made
+    boxes = list(itertools.product(*(parts(side, tile, halo) for side in image.shape[-2:])))
+    for done, ((rows, inner_rows), (columns, inner_columns)) in enumerate(boxes, 1):
+        made = model(image[..., rows, columns])
+        result[..., rows, columns][..., inner_rows, inner_columns] = made[..., inner_rows, inner_columns]
         yield result, done / len(boxes)
