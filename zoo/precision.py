@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @lru_cache(maxsize=8)
@@ -24,6 +27,25 @@ def has_bfloat16(device: torch.device) -> bool:
 def fast(device: torch.device, wanted: bool = True) -> contextlib.AbstractContextManager[Any]:
     """Autocast to bfloat16 where that is `wanted` and the device has it; else nothing."""
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted and has_bfloat16(device))
+
+
+def ready_for_fast(module: Module, device: torch.device) -> Module:
+    """A frozen module as `fast` would have it, for many calls: what it computes within `fast` is the same to the bit.
+
+    Autocast rounds weights that ask for no gradient anew in each call, which costs a third of the time where a batch is
+    one small picture.
+
+    Returns:
+        A copy, with the weights of convolutions in bfloat16 and channels last; the module itself where `fast` does
+        nothing.
+    """
+    if not has_bfloat16(device):
+        return module
+    twin = copy.deepcopy(module).requires_grad_(False)
+    for part in twin.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.to(dtype=torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return twin
 
 
 def at_least_single(x: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ def train(
         import torch
 
         torch.set_num_threads(threads)
+    training.keep_memory()
     made = training.load_recipe(recipe)
     if lr_scale != 1:
         made = made.slower(lr_scale)

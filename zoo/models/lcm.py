@@ -59,7 +59,7 @@ def latent_nets(phi: Tensor, s: Tensor, widths: Sequence[int]) -> Tensor:
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE)]
+    return [nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE, inplace=True)]
 
 
 def down(inside: int, outside: int) -> nn.Sequential:

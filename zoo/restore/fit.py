@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..models.dip import DIP
 from ..models.latent import LatentModel
-from ..precision import fast
+from ..precision import fast, ready_for_fast
 
 Energy = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) to what is minimised for each, (B,)."""
@@ -97,7 +97,8 @@ def fit_latents(
     What is minimised is E + pull · mean((φ − φ₀)²) / mean(φ₀²), φ₀ the start. The second term is minus the logarithm of
     a Gaussian prior: it keeps what the evidence says nothing about near the start, however long the fit goes on. The
     step size falls along half a cosine. Where the device has bfloat16, the generator runs in it while it is fitted;
-    what is kept is rendered in float32. The model must be in eval mode, and `frozen` makes it faster.
+    what is kept is rendered in float32. The model must be in eval mode, and `frozen` makes it faster where it stays in
+    float32.
 
     Args:
         model: The prior.
@@ -128,11 +129,12 @@ def fit_latents(
         begin = model.begin(torch.Generator().manual_seed(seed))
         start = begin.expand(count, *begin.shape)
     variables = start.detach().to(device).float().clone()
-    render: Callable[[Tensor], Tensor] = model.decode
+    twin = ready_for_fast(model, variables.device)
+    render, quick = model.decode, twin.decode
     project: Callable[[Tensor], Tensor] = model.project_
     if space != spaces(model)[0]:
         latent: Callable[[Tensor], Tensor] = model.latent  # type: ignore[assignment]
-        render, project = model.generator, lambda z: z  # type: ignore[assignment]
+        render, quick, project = model.generator, twin.generator, lambda z: z  # type: ignore[assignment]
         with torch.no_grad():
             variables = latent(variables).float()
     rate = lr if lr is not None else model.fit.get(f"lr_{space}", model.fit["lr"])
@@ -146,7 +148,7 @@ def fit_latents(
         share = min(1.0, spent(fit.step))
         optimiser.param_groups[0]["lr"] = rate * (WARM_END + (1 - WARM_END) * (1 + math.cos(math.pi * share)) / 2)
         with fast(variables.device):
-            images = render(variables)
+            images = quick(variables)
         energies = energy(images.float())
         objective = energies
         if pull:
