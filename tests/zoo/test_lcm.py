@@ -180,7 +180,10 @@ def test_an_encoder_becomes_another_one() -> None:
         assert narrow.coefficients(evidence).std(0, correction=0) == pytest.approx(torch.ones(4), rel=0.02)
         with pytest.raises(ValueError, match="at least 4 pictures"):
             narrow.adopt(wide, evidence[:3])
-    with pytest.raises(ValueError, match="does not become"):
-        LatentEncoder(50, 8, 16, 16, length=0.1).adopt(wide, evidence)
+    more = LatentEncoder(50, 8, 16, 16, length=0.1).eval()
+    more.adopt(wide, evidence)
+    coefficients = more.coefficients(evidence).detach()
+    torch.testing.assert_close(coefficients[:, :6], wide.coefficients(evidence).detach())
+    assert 0 < coefficients[:, 6:].std() < 0.2 * coefficients[:, :6].std(), "what is new begins small"
     with pytest.raises(ValueError, match="does not become"):
         LatentEncoder(50, 4, 32, 16, length=0.1).adopt(wide, evidence)

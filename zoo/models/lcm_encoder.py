@@ -51,28 +51,33 @@ class LatentEncoder(nn.Module):
         along = self.mean + coefficients @ self.basis
         return self.length * F.rms_norm(along, along.shape[1:])
 
+    def fits(self, other: LatentEncoder) -> bool:
+        """Whether the other one is for the same latents and of the same width and size."""
+        mine, theirs = self.encoder.stages.state_dict(), other.encoder.stages.state_dict()
+        same = mine.keys() == theirs.keys() and all(theirs[key].shape == value.shape for key, value in mine.items())
+        return same and other.mean.shape == self.mean.shape
+
     @torch.no_grad()
     def adopt(self, other: LatentEncoder, evidence: Tensor) -> None:
-        """Become another encoder, which may have more coefficients: of these the principal components are kept.
+        """Become another encoder. If it has more coefficients, their principal components are kept; if it has fewer,
+        the rest stay as they were, at a tenth of their size.
 
         Args:
             other: An encoder of the same latents, width and size.
             evidence: Of pictures whose coefficients say which components matter, (B, 4, size, size).
 
         Raises:
-            ValueError: it differs in more than the number of coefficients or has fewer, or too little evidence.
+            ValueError: it differs in more than the number of coefficients, or too little evidence.
         """
         rank = len(self.basis)
-        mine, theirs = self.encoder.stages.state_dict(), other.encoder.stages.state_dict()
-        fits = all(key in theirs and theirs[key].shape == value.shape for key, value in mine.items())
-        if not fits or other.mean.shape != self.mean.shape or len(other.basis) < rank:
+        if not self.fits(other):
             raise ValueError(f"an encoder of {len(other.basis)} coefficients does not become this one of {rank}")
-        if len(other.basis) == rank:
-            self.load_state_dict(other.state_dict())
+        if len(other.basis) <= rank:
+            self._extend(other)
             return
         if len(evidence) < rank:
             raise ValueError(f"evidence: of at least {rank} pictures, to keep as many components, got {len(evidence)}")
-        self.encoder.stages.load_state_dict(theirs)
+        self.encoder.stages.load_state_dict(other.encoder.stages.state_dict())
         found = torch.cat([other.coefficients(part) for part in evidence.split(50)])
         middle = found.mean(0)
         spread = torch.linalg.svd((found - middle).double() @ other.basis.double(), full_matrices=False)
@@ -85,6 +90,15 @@ class LatentEncoder(nn.Module):
         self.encoder.linear.bias.copy_(change @ (linear.bias - middle).double())
         self.mean.copy_(other.mean + middle @ other.basis)
         self.basis.copy_(scale * directions)
+
+    def _extend(self, other: LatentEncoder) -> None:
+        known = len(other.basis)
+        self.encoder.stages.load_state_dict(other.encoder.stages.state_dict())
+        self.mean.copy_(other.mean)
+        self.basis[:known] = other.basis
+        for mine, theirs in zip(self.encoder.linear.parameters(), other.encoder.linear.parameters(), strict=True):
+            mine[:known] = theirs
+            mine[known:] *= 0.1
 
 
 @register_arch("lcm_encoder")

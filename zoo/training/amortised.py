@@ -12,8 +12,36 @@ from ..models.latent import LatentModel
 from ..models.lcm_encoder import LatentEncoder
 from ..restore.degradation import Identity
 from .objective import Moment
+from .start import fill
 
 CLIP = 1.0  # largest norm of the gradient
+COMPONENTS = 1000  # pictures that principal components of coefficients are taken from
+
+
+def predicting_network(state: Mapping[str, Any], length: float, where: str) -> LatentEncoder | None:
+    """The network that predicted the latents of another run.
+
+    Args:
+        state: That run's checkpoint.
+        length: Root mean square of a latent.
+        where: Where the checkpoint is, for messages.
+
+    Returns:
+        The network in eval mode, or None if that run has none.
+
+    Raises:
+        ValueError: it is none of this version.
+    """
+    predictor = state["objective"].get("predictor") if state.get("objective") else None
+    if predictor is None:
+        return None
+    weights = predictor["network"]
+    rank, count = weights["basis"].shape
+    width = weights["encoder.linear.weight"].shape[1] // 16
+    halvings = sum(key.startswith("encoder.stages.") and key.endswith(".0.weight") for key in weights)
+    network = LatentEncoder(count, rank, width, 4 << halvings, length)
+    fill(network, weights, where)
+    return network.eval()
 
 
 class Predictor:
@@ -56,6 +84,18 @@ class Predictor:
         self.network.to(images.device).eval()
         with torch.autocast(images.device.type, enabled=False):
             return self.model.project_(self._latents(images))
+
+    def adopt(self, other: LatentEncoder, images: Tensor) -> None:
+        """Begin with a network that is there already.
+
+        Args:
+            other: For the same latents.
+            images: Some of those to come, (B, 3, size, size), at least as many as there are coefficients.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        self.network.adopt(other.eval(), Identity().evidence(images))
 
     def settle(self) -> None:
         """Take the step whose gradient is there."""

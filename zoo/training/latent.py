@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from .. import registry
 from ..images import rows_of
+from ..loading import load
 from ..models.latent import LatentModel
+from ..models.lcm_encoder import LatentEncoder
 from ..restore.fit import fit_latents, frozen
 from ..restore.pyramid import reconstruction_loss
-from .amortised import Predictor
+from .amortised import COMPONENTS, Predictor, predicting_network
 from .latent_store import LatentStore
 from .objective import Export, Moment
 from .pictures import OnPictures, batch_of
@@ -67,6 +69,24 @@ class FitLatents(OnPictures):
                 raise ValueError(f"recipe {recipe.name}: schedule needs lr_encoder")
             options = recipe.loss
             self.predictor = Predictor(model, int(options["rank"]), int(options["encoder_width"]), recipe.seed)
+
+    def adopt(self, released: nn.Module, name: str) -> None:
+        """Also the model's feed-forward start, where there is one that fits, to predict latents."""
+        super().adopt(released, name)
+        start = f"lcm_encoder.{name.split('.')[1]}"
+        if self.predictor is None or start not in registry.list_models():
+            return
+        network = load(start)
+        if isinstance(network, LatentEncoder) and self.predictor.network.fits(network):
+            self.predictor.adopt(network, self.some_pictures(COMPONENTS))
+
+    def adopt_run(self, state: Mapping[str, Any], where: str) -> None:
+        """Also the network that predicted latents there."""
+        super().adopt_run(state, where)
+        if self.predictor is not None:
+            network = predicting_network(state, self.predictor.network.length, where)
+            if network is not None:
+                self.predictor.adopt(network, self.some_pictures(COMPONENTS))
 
     @property
     def side(self) -> int:

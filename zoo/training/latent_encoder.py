@@ -16,16 +16,16 @@ from .. import checkpoints, registry
 from ..images import rows_of
 from ..loading import load
 from ..models.latent import LatentModel
-from ..models.lcm_encoder import LatentEncoder, LCMEncoder
+from ..models.lcm_encoder import LCMEncoder
 from ..restore.degradation import JPEG, Chain, Degradation, Downsample, Grey, Identity, Mask, Noise
 from ..restore.fit import frozen
 from ..restore.masks import random_mask
 from ..restore.pyramid import reconstruction_loss
+from .amortised import COMPONENTS, predicting_network
 from .autoencoder import mirrored_batch
 from .objective import Export, Moment
 from .pictures import OnPictures, batch_of
 from .recipe import Recipe
-from .start import fill
 
 CHUNK = 25
 
@@ -82,17 +82,11 @@ class LearnStart(OnPictures):
 
     def adopt_run(self, state: Mapping[str, Any], where: str) -> None:
         """Also of the run that trained the prior: the network that predicted its latents knows whole pictures."""
-        predictor = state["objective"].get("predictor") if state.get("objective") else None
-        if predictor is None:
+        other = predicting_network(state, self.model.length, where)
+        if other is None:
             super().adopt_run(state, where)
             return
-        network = predictor["network"]
-        shape = {"rank": len(network["basis"]), "width": self.recipe.model.get("width", 256), "size": self.model.size}
-        other = LatentEncoder(len(network["mean"]), length=self.model.length, **shape)
-        fill(other, network, where)
-        few = np.linspace(0, len(self.pictures[0]) - 1, min(1000, len(self.pictures[0]))).round().astype(int)
-        whole = Identity().evidence(batch_of(self.pictures[0], few, torch.device("cpu")))
-        self.model.adopt(other.eval(), whole)
+        self.model.adopt(other, Identity().evidence(self.some_pictures(COMPONENTS)))
 
     @property
     def side(self) -> int:

@@ -61,6 +61,12 @@ class OnPictures(OnData):
         """Decode the pictures."""
         _ = self.pictures
 
+    def some_pictures(self, count: int) -> Tensor:
+        """At most so many pictures to train on, evenly spread, (B, 3, H, W) in [0, 1], on the CPU."""
+        total = len(self.pictures[0])
+        index = np.linspace(0, total - 1, min(count, total)).round().astype(int)
+        return batch_of(self.pictures[0], index, torch.device("cpu"))
+
 
 def batch_of(pixels: np.ndarray, index: np.ndarray | slice | list[int], device: torch.device) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1]."""

@@ -19,13 +19,19 @@ from torch import Tensor
 
 from zoo import checkpoints
 from zoo.entry import Entry
+from zoo.models.lcm_encoder import LCMEncoder
+from zoo.restore.degradation import Identity
 from zoo.training import Progress, Recipe, train
+from zoo.training import latent as training_latent
 from zoo.training.checkpoint import read_checkpoint
 from zoo.training.latent import FitLatents
 from zoo.training.latent_store import LatentStore
 from zoo.training.objective import make_objective
+from zoo.training.pictures import batch_of
 from zoo.training.recipe import load_recipe, parse_recipe
 from zoo.training.schedule import Schedule
+
+CPU = torch.device("cpu")
 
 
 def start(number: int) -> Tensor:
@@ -233,8 +239,6 @@ def test_generator_waits_for_its_turn(latent: Recipe, faces: Path, tmp_path: Pat
     ],
 )
 def test_recipes(name: str, tmp_path: Path) -> None:
-    from zoo.training.objective import make_objective
-
     recipe = load_recipe(name)
     assert recipe.release["tasks"] and len(recipe.release["summary"]) <= 120
     if recipe.objective == "latent_start":
@@ -277,6 +281,39 @@ def test_killed_while_latents_are_predicted(amortised: Recipe, faces: Path, tmp_
             pass
     whole, cut = everything(tmp_path / "whole"), everything(tmp_path / "cut")
     assert all(torch.equal(value, cut[key]) for key, value in whole.items())
+
+
+def test_a_run_goes_on_from_the_network_of_another(amortised: Recipe, faces: Path, tmp_path: Path) -> None:
+    *_, last = train(amortised, tmp_path / "run", data=faces, cpu=True, steps=6, validate_minutes=1e9)
+    assert last.done
+    state = read_checkpoint(tmp_path / "run")
+    assert state is not None
+    before, fresh, after = (make_objective(amortised, faces, tmp_path) for _ in range(3))
+    before.load_state_dict(state["objective"])
+    after.adopt_run(state, "run")
+    images = batch_of(before.pictures[1], slice(None), CPU)  # type: ignore[attr-defined]
+    wanted, untrained, found = (one.predictor.predict(images) for one in (before, fresh, after))  # type: ignore[attr-defined]
+    torch.testing.assert_close(found, wanted)
+    assert not torch.allclose(untrained, wanted, atol=1e-4)
+
+
+def test_a_released_model_brings_its_start(
+    amortised: Recipe, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    objective = make_objective(amortised, faces, tmp_path)
+    assert isinstance(objective, FitLatents) and objective.predictor is not None
+    start = LCMEncoder(rank=8, width=16, size=64).eval()
+    monkeypatch.setattr(training_latent.registry, "list_models", lambda: ["lcm_encoder.test"])
+    monkeypatch.setattr(training_latent, "load", lambda name: start)
+    objective.adopt(objective.model, "lcm.test")
+    images = batch_of(objective.pictures[1], slice(None), CPU)
+    with torch.no_grad():
+        wanted = start(Identity().evidence(images))
+    torch.testing.assert_close(objective.predictor.predict(images), wanted, rtol=0, atol=2e-5)
+    monkeypatch.setattr(training_latent, "load", lambda name: LCMEncoder(rank=8, width=32, size=64))
+    objective.adopt(objective.model, "lcm.test")  # of another width: as if there were none
+    torch.testing.assert_close(objective.predictor.predict(images), wanted, rtol=0, atol=2e-5)
 
 
 def test_amortised_needs_a_rate(latent: Recipe, amortised: Recipe, faces: Path, tmp_path: Path) -> None:

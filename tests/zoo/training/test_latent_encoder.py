@@ -77,9 +77,9 @@ def test_start_encoder_goes_on_from_the_network_that_predicted(
             encoder(Identity().evidence(images)), prior.predictor.predict(images), rtol=0, atol=1e-4
         )
     assert json.loads((tmp_path / "run" / "lcm_encoder.test.json").read_text())["training"]["init"] == "lcm.test"
-    with pytest.raises(ValueError, match="of 8 coefficients does not become this one of 9"):
-        narrow = parse_recipe({**table, "model": {**table["model"], "rank": 9}})
-        all(train(narrow, tmp_path / "narrow", **options))
+    with pytest.raises(ValueError, match="does not become this one"):
+        wide = parse_recipe({**table, "model": {**table["model"], "width": 32}})
+        all(train(wide, tmp_path / "wide", **options))
 
 
 def test_evidence_of_several_pictures() -> None:
