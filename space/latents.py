@@ -14,7 +14,7 @@ from .figures import status_html
 from .pictures import Picture, forget, open_picture
 from .widgets import Image as GivenImage
 
-FRAMES = [("Largest square", "square"), ("The face", "face")]
+FRAMES = [("The face, if there is one", "auto"), ("Largest square", "square"), ("The face", "face")]
 
 
 def latent_models(task: str = "restore") -> list[str]:
@@ -71,7 +71,7 @@ def latents_panel(solver: dict[str, Any]) -> None:
             first, second = (GivenImage(label=label, height=200) for label in ("From", "To"))
             with gr.Column():
                 prior = gr.Dropdown(priors, value=priors[0], label="Prior")
-                frame = gr.Radio(FRAMES, value="square", label="What is taken of them")
+                frame = gr.Radio(FRAMES, value="auto", label="What is taken of them")
                 go = gr.Button("Interpolate", elem_id="restore-between")
         rows = gr.Image(label="Result", type="filepath", format="png", interactive=False, elem_id="restore-rows")
         status = gr.HTML("", padding=False, elem_id="restore-more-status")

@@ -207,11 +207,12 @@ def _solve(
 def facts(info: RestoreInfo) -> list[Figure]:
     """How the result came about."""
     left, top, width, height = info.box
+    turned = f", turned by {info.angle:.0f}°" if info.angle else ""
     start = "from the encoder's start" if info.start == "encoder" else f"seed {info.seed}"
     return [
         Figure("Steps", str(info.steps), start),
         Figure("Energy", f"{info.energy:.2e}", "error of the evidence"),
-        Figure("Seen by the prior", f"{width}×{height}", f"from {left}, {top}"),
+        Figure("Seen by the prior", f"{width}×{height}", f"from {left}, {top}{turned}"),
     ]
 
 
@@ -236,13 +237,14 @@ def restore(
     model: str | None = None,
     seconds: float = SECONDS,
     seed: int = 0,
-    box: str = "square",
+    box: str = "auto",
 ) -> tuple[str, dict[str, Any]]:
     """Restoration with an image prior: the image, among those that the prior can make, that explains the evidence best.
 
     task: inpaint, colourise, x2, x4, x8, jpeg, denoise, or several joined by +. mask, for inpaint: a picture as large
-    as the image, bright where pixels are missing; none: a square in the centre. box: square or face. Returns a lossless
-    PNG and the record: model, steps, seconds, energy, box, start.
+    as the image, bright where pixels are missing; none: a square in the centre. box, what a trained prior sees: auto
+    (the face, if there is one), square or face. Returns a lossless PNG and the record: model, steps, seconds, energy,
+    box, angle, start.
     """
     from zoo.tasks.restore import restore
 
@@ -326,7 +328,7 @@ def build() -> Component:
                 )
             with gr.Accordion("Advanced", open=False):
                 frame = gr.Radio(
-                    FRAMES, value="square", label="What a trained prior sees of the picture", elem_id="restore-frame"
+                    FRAMES, value="auto", label="What a trained prior sees of the picture", elem_id="restore-frame"
                 )
                 seed = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="Seed", elem_id="restore-seed")
             start, halt = start_and_stop("restore", "Restore")
@@ -359,7 +361,7 @@ def _endpoint(names: tuple[str, ...]) -> None:
         model = gr.Dropdown(list(names), value=names[0], label="Prior")
         seconds = gr.Number(SECONDS, label="Time budget in seconds")
         seed = gr.Number(0, precision=0, label="Seed")
-        box = gr.Dropdown(["square", "face"], value="square", label="What a trained prior sees")
+        box = gr.Dropdown(["auto", "square", "face"], value="auto", label="What a trained prior sees")
         result = gr.Image(label="Restored picture", format="png", type="filepath")
         figures = gr.JSON(label="Figures")
         gr.Button().click(

@@ -34,8 +34,9 @@ def restore(
     steps: Annotated[int | None, typer.Option(help="Budget of steps; the result then is the same every time.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start.")] = 0,
     box: Annotated[
-        str, typer.Option(help="What a prior of fixed size sees: square, face, or LEFT,TOP,SIDE in pixels.")
-    ] = "square",
+        str,
+        typer.Option(help="What a prior of fixed size sees: auto, square, face, or LEFT,TOP,SIDE[,DEGREES] in pixels."),
+    ] = "auto",
     space: Annotated[str | None, typer.Option(help="z: fit a latent convolutional model in z instead of phi.")] = None,
     pull: Annotated[
         float | None, typer.Option(help="Weight of a prior about the start; 0: none. [default: the model's]")
@@ -90,7 +91,7 @@ def interpolate(
     frames: Annotated[int, typer.Option(help="Number of pictures, both ends included.")] = 9,
     steps: Annotated[int, typer.Option(help="Steps of fitting the two pictures.")] = 150,
     seed: Annotated[int, typer.Option(help="Seed of the start.")] = 0,
-    box: Annotated[str, typer.Option(help="What is taken of the pictures: square or face.")] = "square",
+    box: Annotated[str, typer.Option(help="What is taken of the pictures: auto, square or face.")] = "auto",
 ) -> None:
     """Pictures between two pictures, along the latent and, for comparison, between the pixels."""
     from ..images import read_image
@@ -107,7 +108,7 @@ def _box(text: str) -> str | list[float]:
     try:
         return [float(value) for value in text.split(",")]
     except ValueError:
-        raise ValueError(f"--box: square, face, or LEFT,TOP,SIDE in pixels, got {text!r}") from None
+        raise ValueError(f"--box: auto, square, face, or LEFT,TOP,SIDE[,DEGREES] in pixels, got {text!r}") from None
 
 
 def _target(output: Path, *sources: Path) -> Path:

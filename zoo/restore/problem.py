@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from .blend import feather, fill_seamlessly
 from .degradation import Chain, Degradation, Downsample, Grey, Identity, Mask, fill
+from .frame import Frame, cut
+from .turned import covered, put_back
 
 KINDS = ("inpaint", "colourise", "x2", "x4", "x8", "jpeg", "denoise")
 MOST = 64  # largest factor of enlargement
 BACK_PROJECTIONS = 2  # more of them make the grid of the small pixels show
-
-Box = tuple[int, int, int, int]
-"""Left, top, width, height in pixels of the evidence; it may reach beyond the picture."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Problem:
     """The evidence, (C, h, w) in [0, 1]; one channel where colour is lost, else three."""
     known: Tensor
     """bool (h, w)."""
-    box: Box
+    frame: Frame
     """The part that the prior sees."""
     size: tuple[int, int]
     """Height and width at which it works, of the image, not of the evidence."""
@@ -94,24 +93,20 @@ class Problem:
     def _cut(self) -> tuple[Tensor, Tensor]:
         """Evidence and mask (1, 1, ·, ·) at the prior's size. A pixel that is partly missing counts as missing."""
         size = (self.size[0] // self.kinds.factor, self.size[1] // self.kinds.factor)
-        left, top, width, height = self.box
         # what lies beyond the picture is not known
         here = self.known[None, None].float()
-        whole = torch.cat([self.picture[None] * here, here], 1)
-        h, w = whole.shape[-2:]
-        pads = [max(0, -left), max(0, left + width - w), max(0, -top), max(0, top + height - h)]
-        cut = F.pad(whole, pads)[..., top + pads[2] : top + pads[2] + height, left + pads[0] : left + pads[0] + width]
-        if cut.shape[-2:] != size:
-            cut = F.interpolate(cut, size=size, mode="bilinear", antialias=True, align_corners=False)
-        share = cut[:, -1:]
-        return cut[:, :-1] / share.clamp(min=1e-3), (share > 0.99).float()
+        seen = cut(torch.cat([self.picture[None] * here, here], 1), self.frame)
+        if seen.shape[-2:] != size:
+            seen = F.interpolate(seen, size=size, mode="bilinear", antialias=True, align_corners=False)
+        share = seen[:, -1:]
+        return seen[:, :-1] / share.clamp(min=1e-3), (share > 0.99).float()
 
     def compose(self, result: Tensor) -> Tensor:
         """Put the prior's image back.
 
         Where pixels are known and nothing else happened to them they stay as they are, to the bit, and holes are filled
         without a seam. A known grey value stays the mean of the channels, and an enlarged picture, made small again, is
-        the one that was given.
+        nearly the one that was given.
 
         Args:
             result: (3, *size) in [0, 1].
@@ -157,13 +152,18 @@ class Problem:
     def _paste(self, result: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
         """The result in its place, and weights (h, w) that fall off towards the sides that are inside the picture."""
         factor = self.kinds.factor
-        left, top, width, height = (value * factor for value in self.box)
+        left, top, width, height = (value * factor for value in self.frame.box)
         rows, columns = base.shape[-2:]
         if result.shape[-2:] != (height, width):
             smaller = height < result.shape[-2]
             result = F.interpolate(
                 result[None], size=(height, width), mode="bicubic", antialias=smaller, align_corners=False
             )[0].clamp(0, 1)
+        if self.frame.angle:
+            box, weight = (left, top, width, height), feather(height, width, (True,) * 4)
+            put = put_back(torch.cat([result, weight[None]])[None], box, self.frame.angle, (rows, columns))[0]
+            inside = covered(box, self.frame.angle, (rows, columns), inset=0.5)
+            return torch.where(inside, put[:3], base), torch.where(inside, put[3], 0.0)
         sides = (top > 0, top + height < rows, left > 0, left + width < columns)
         weight = feather(height, width, sides)
         t, b, l, r = max(0, top), min(rows, top + height), max(0, left), min(columns, left + width)  # noqa: E741
@@ -171,26 +171,3 @@ class Problem:
         pasted[:, t:b, l:r] = result[:, t - top : b - top, l - left : r - left]
         weights[t:b, l:r] = weight[t - top : b - top, l - left : r - left]
         return pasted, weights
-
-
-def square_around(known: Tensor) -> Box:
-    """The largest square of a picture, as near to its middle as lets it cover the holes.
-
-    Args:
-        known: bool (h, w).
-    """
-    height, width = known.shape
-    side = min(height, width)
-
-    def place(length: int, missing: Tensor) -> int:
-        middle = (length - side) // 2
-        where = missing.nonzero()[:, 0]
-        if not len(where) or length == side:
-            return middle
-        first, last = int(where[0]), int(where[-1]) + 1
-        if last - first > side:
-            return min(max(0, (first + last - side) // 2), length - side)
-        return min(max(min(middle, first), last - side, 0), length - side)
-
-    missing = ~known
-    return place(width, missing.any(0)), place(height, missing.any(1)), side, side

@@ -17,9 +17,10 @@ from ..models.lcm_encoder import LCMEncoder
 from ..models.lcm_sampler import LCMSampler
 from ..restore.degradation import Identity
 from ..restore.fit import fit_latents, frozen
-from ..restore.problem import Kinds, Problem, square_around
+from ..restore.frame import frame_of
+from ..restore.problem import Kinds, Problem
 from ..restore.pyramid import reconstruction_loss
-from .restore import _box, starting_latent
+from .restore import knows_faces, starting_latent
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def interpolate_steps(
     *,
     steps: int = 150,
     seed: int = 0,
-    box: str = "square",
+    box: str = "auto",
     every: int = 25,
 ) -> Iterator[InterpolationStep]:
     """Go from one picture to another along the latent (the paper's appendix G); a pixel cross-fade goes beside it.
@@ -68,7 +69,7 @@ def interpolate_steps(
         frames: Number of pictures, both ends included, at least 2.
         steps: Steps of fitting the two latents.
         seed: Of the start.
-        box: What of the pictures is taken: "square" or "face".
+        box: What of the pictures is taken: "auto", "square" or "face", as in `zoo.tasks.restore`.
         every: Steps between two states.
 
     Returns:
@@ -80,21 +81,21 @@ def interpolate_steps(
     if frames < 2 or steps < 1 or every < 1:
         raise ValueError(f"frames, steps, every: at least 2, 1 and 1, got {frames}, {steps}, {every}")
     module = latent_model(model, "interpolation")
-    target = torch.cat(
-        [_square(image, name, module.size, box) for image, name in ((first, "first"), (second, "second"))]
-    )
-    return _interpolate(module, registry.info(model).tag, target, frames, steps, seed, every)
+    tag = registry.info(model).tag
+    pair = ((first, "first"), (second, "second"))
+    target = torch.cat([_square(image, name, module.size, box, knows_faces(tag)) for image, name in pair])
+    return _interpolate(module, tag, target, frames, steps, seed, every)
 
 
-def _square(image: Any, name: str, size: int, box: str) -> Tensor:
+def _square(image: Any, name: str, size: int, box: str, faces: bool) -> Tensor:
     picture = to_picture(image, name).tensor
     if len(picture) != 1 or picture.shape[1] not in (1, 3):
         raise ValueError(f"{name}: one picture of 1 or 3 channels, got {tuple(picture.shape)}")
     tensor = picture[0].float().cpu().clamp(0, 1).expand(3, -1, -1)
     known = torch.ones(tensor.shape[-2:], dtype=torch.bool)
-    where = square_around(known) if box == "square" else _box(box, tensor, known)
+    frame = frame_of(box, tensor, known, faces)
     # what lies beyond the picture is filled from its border
-    return Problem(Kinds(holes=True), tensor, known, where, (size, size)).evidence
+    return Problem(Kinds(holes=True), tensor, known, frame, (size, size)).evidence
 
 
 def _interpolate(

@@ -20,9 +20,9 @@ from ..loading import load
 from ..models.autoencoder import AutoEncoder
 from ..models.latent import LatentModel
 from ..restore.choice import default_model
-from ..restore.face import find_face
 from ..restore.fit import Fit, fit_dip, fit_kind, fit_latents, frozen
-from ..restore.problem import Box, Kinds, Problem, parse_kinds, square_around
+from ..restore.frame import Frame, frame_of
+from ..restore.problem import Kinds, Problem, parse_kinds
 
 STEPS = {"latent": 300, "dip": 1000}
 DIP_SIDE = 256
@@ -42,6 +42,8 @@ class RestoreInfo:
     """E(x | y), the weighted mean squared error of the evidence, of the best state."""
     box: tuple[int, int, int, int]
     """Left, top, width and height, in pixels of the input, of what the prior saw."""
+    angle: float
+    """By which that was turned clockwise about its middle, degrees."""
     start: str
     """Where the fit started: "encoder" or "seed"."""
     space: str
@@ -107,7 +109,7 @@ def restore_steps(
     steps: int | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    box: str | Sequence[float] = "square",
+    box: str | Sequence[float] = "auto",
     space: str | None = None,
     start: str = "encoder",
     lr: float | None = None,
@@ -125,8 +127,10 @@ def restore_steps(
         seconds: Budget of time instead.
         seed: Of the start, and of a deep image prior.
         box: What a prior of a fixed size sees: "square" (the largest square, over the holes if that is possible),
-            "face" (the most prominent face), or left, top and side in pixels of the input. The rest stays as it is. A
-            deep image prior sees the whole picture.
+            "face" (the most prominent face, turned upright if the head is tilted), "auto" (for a prior of faces a face
+            that is surely there, and over the holes if there are any; else the square), or left, top, side and perhaps
+            an angle, in pixels of the input and degrees clockwise. The rest stays as it is. A deep image prior sees the
+            whole picture.
         space: "z" fits a latent convolutional model in z instead of φ.
         start: "encoder": the latent model's feed-forward start where there is one; "seed": never.
         lr: Step size; None: the model's.
@@ -169,10 +173,12 @@ def restore_steps(
         size = module.size
         if size % kinds.factor:
             raise ValueError(f"degradation: {entry.name} makes {size}×{size}, which {kinds.factor} does not divide")
-        problem = Problem(kinds, evidence, known, _box(box, evidence, known), (size, size))
+        frame = frame_of(box, evidence, known, knows_faces(entry.tag))
+        problem = Problem(kinds, evidence, known, frame, (size, size))
     text = degradation if isinstance(degradation, str) else "+".join(degradation)
     options = {"space": space, "lr": lr, "pull": pull}
-    info = RestoreInfo(entry.name, text, 0, 0.0, math.inf, problem.box, "seed", "weights", seed)
+    box, angle = problem.frame.box, problem.frame.angle
+    info = RestoreInfo(entry.name, text, 0, 0.0, math.inf, box, angle, "seed", "weights", seed)
     budget = steps if steps is not None or seconds is not None else STEPS[fit_kind(module)]
     return _run(problem, module, entry.tag, info, back, budget, seconds, start, options, every, where)
 
@@ -222,6 +228,11 @@ def _run(
                 yield state(fit, False)
                 shown = time.perf_counter()
     yield state(fit, True)
+
+
+def knows_faces(tag: str) -> bool:
+    """Whether a prior is one of faces: the tag of its entry says what it knows, and for what size."""
+    return tag.startswith("faces")
 
 
 @torch.no_grad()
@@ -306,26 +317,4 @@ def _whole(kinds: Kinds, evidence: Tensor, known: Tensor) -> Problem:
     height, width = evidence.shape[-2:]
     scale = min(1.0, DIP_SIDE / (kinds.factor * max(height, width)))
     size = tuple(kinds.factor * max(1, round(side * scale)) for side in (height, width))
-    return Problem(kinds, evidence, known, (0, 0, width, height), size)  # type: ignore[arg-type]
-
-
-def _box(box: str | Sequence[float], evidence: Tensor, known: Tensor) -> Box:
-    if isinstance(box, str):
-        if box == "square":
-            return square_around(known)
-        if box != "face":
-            raise ValueError(f"box: 'square', 'face', or left, top and side, got {box!r}")
-        whole = torch.where(known, evidence, evidence.mean())
-        pixels = whole.expand(3, -1, -1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        left, top, side = find_face(np.ascontiguousarray(pixels))
-    else:
-        if len(box) != 3 or not all(math.isfinite(value) for value in box):
-            raise ValueError(f"box: left, top and side, got {box!r}")
-        left, top, side = (float(value) for value in box)
-    height, width = evidence.shape[-2:]
-    made = (round(left), round(top), max(1, round(side)), max(1, round(side)))
-    if made[2] < 2 or made[0] >= width or made[1] >= height or made[0] + made[2] <= 0 or made[1] + made[3] <= 0:
-        raise ValueError(f"box: lies outside the picture of {width}×{height}, got {box!r}")
-    if not known[max(0, made[1]) : made[1] + made[3], max(0, made[0]) : made[0] + made[2]].any():
-        raise ValueError("mask: covers all that the model sees, so nothing of it is known")
-    return made
+    return Problem(kinds, evidence, known, Frame((0, 0, width, height)), size)  # type: ignore[arg-type]

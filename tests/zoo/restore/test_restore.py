@@ -20,7 +20,8 @@ from zoo.models.latent import LatentModel
 from zoo.models.lcm import LCM
 from zoo.restore.degradation import Downsample
 from zoo.restore.fit import fit_latents, frozen
-from zoo.restore.problem import Kinds, Problem, parse_kinds, square_around
+from zoo.restore.frame import Frame, square_around
+from zoo.restore.problem import Kinds, Problem, parse_kinds
 from zoo.tasks import interpolate_steps, restore, restore_steps, sample
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -265,7 +266,7 @@ def test_square_covers_the_holes() -> None:
 def test_problem_of_the_priors_own_size_is_exact() -> None:
     x = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     y = Downsample(4).forward(x[None])[0]
-    problem = Problem(Kinds(factor=4), y, torch.ones(16, 16, dtype=torch.bool), (0, 0, 16, 16), (64, 64))
+    problem = Problem(Kinds(factor=4), y, torch.ones(16, 16, dtype=torch.bool), Frame((0, 0, 16, 16)), (64, 64))
     assert torch.equal(problem.evidence[0], y)
     assert float(problem.degradation.energy(x[None], problem.evidence)[0]) < 1e-12
     torch.testing.assert_close(problem.compose(x), x)
@@ -316,19 +317,6 @@ def test_words() -> None:
     assert parse_kinds(["jpeg"]).soft and parse_kinds("inpaint").keeps and not parse_kinds("x2").keeps
 
 
-def test_face_is_found_in_a_photograph() -> None:
-    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
-    from zoo.restore.face import NoFaceError, find_face
-
-    left, top, side = find_face(data.astronaut())
-    # eyes at about (210, 108) and (247, 108), mouth at about (228, 150)
-    assert 150 < left < 200 and 40 < top < 90 and 80 < side < 160
-    twice = np.asarray(Image.fromarray(data.astronaut()).resize((1024, 1024)))
-    assert np.allclose(np.array(find_face(twice)) / 2, (left, top, side), atol=12)
-    with pytest.raises(NoFaceError, match="none was found"):
-        find_face(np.full((128, 128, 3), 90, np.uint8))
-
-
 def test_verbs(priors: None, tmp_path: Path) -> None:
     source, mask = tmp_path / "a.png", tmp_path / "mask.png"
     picture().save(source)
@@ -363,7 +351,11 @@ def test_an_enlarged_picture_explains_the_small_one(channels: int, size: tuple[i
     small = torch.stack([0.5 + 0.2 * torch.sin(x + k * y) for k in range(channels)])
     side = min(size)
     problem = Problem(
-        Kinds(grey=channels == 1, factor=4), small, torch.ones(size, dtype=torch.bool), (0, 0, side, side), (64, 64)
+        Kinds(grey=channels == 1, factor=4),
+        small,
+        torch.ones(size, dtype=torch.bool),
+        Frame((0, 0, side, side)),
+        (64, 64),
     )
     made = problem.compose(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.4)
     assert made.shape == (3, 4 * size[0], 4 * size[1])
