@@ -43,8 +43,8 @@ def frame_of(box: str | Sequence[float], evidence: Tensor, known: Tensor, faces:
     Args:
         box: "square": the largest square of the picture, over the holes if that is possible. "face": the most prominent
             face, first of those that the holes touch. "auto": the same if the prior knows faces and there are no
-            holes, or they touch a face and are a small part of it and of the picture; and the largest square else. Or left, top and side in pixels,
-            and perhaps the angle in degrees by which it is turned clockwise.
+            holes, or they touch a face and are a small part of it and of the picture; and the largest square else. Or
+            left, top and side in pixels, and perhaps the angle in degrees by which it is turned clockwise.
         evidence: (C, h, w) in [0, 1].
         known: bool (h, w).
         faces: Whether the prior knows faces.
