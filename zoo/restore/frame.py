@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]
 SURE = 2  # angles at which a face is seen, for it to be surely one where no hole says that there is something
 MOST = 0.5  # share of a face that may be missing; where it is more, one that seems to be there may be none
 EMPTY = 0.3  # share of the picture from which on what is smoothly filled looks like faces by itself
-FRAMED, TILTED = 0.75, 15.0  # overlap and degrees at which a picture is one that was framed as the prior knows it
+FRAMED, TILTED = 0.5, 15.0  # overlap and degrees at which a picture is one that was framed as the prior knows it
 
 
 class NoFaceError(ValueError):
