@@ -64,6 +64,8 @@ class Training:
     seed: int
     init: str | None = None
     """The released model whose weights the last run started from; None: from fresh ones."""
+    again: str = ""
+    """The command that makes them anew; empty where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from ..entry import Entry
 
-# what is made in another way than by `zoo train`
-MADE = {"lcm_sampler": "python -m zoo.training.latent_sampler lcm_encoder.{tag} --data PATH --out DIR"}
-
 
 def model_card(entry: Entry, steps: int | None = None) -> str:
     """The card of a trained model, markdown.
@@ -27,14 +24,12 @@ def model_card(entry: Entry, steps: int | None = None) -> str:
         lines.append("")
     if entry.training:
         taken = f", {steps:,} steps" if steps else ""
-        option = f" --init {entry.training.init}" if entry.training.init else ""
-        command = f"zoo train {entry.name} --data PATH{option} --out DIR"
-        command = MADE.get(entry.arch, command).format(tag=entry.tag)
+        again = f" Again: `{entry.training.again}`." if entry.training.again else ""
         lines += [
             "## Training",
             "",
             f"Data: {', '.join(entry.data)}. {entry.training.hours:g} h on {entry.training.hardware}{taken}, "
-            f"seed {entry.training.seed}.{entry.begun} Again: `{command}`.",
+            f"seed {entry.training.seed}.{entry.begun}{again}",
             "",
         ]
     lines += [

@@ -72,6 +72,7 @@ def finish(
                     "hardware": hardware(device, recipe.precision),
                     "seed": recipe.seed,
                     "init": init,
+                    "again": objective.again(),
                 },
             }
         )

@@ -71,6 +71,10 @@ class _Made(Objective):
     def loss(self, model: Any, batch: Any, moment: Moment) -> Any:
         raise TypeError("a sampler is made at once: it has no loss")
 
+    def again(self) -> str:
+        tag = self.recipe.name.split(".")[1]
+        return f"python -m zoo.training.latent_sampler lcm_encoder.{tag} --data PATH --out DIR"
+
     def export(self) -> Export:
         components, rank = self.model.centres.shape
         return Export(self.model, {"count": self._rows.shape[1], "rank": rank, "components": components})

@@ -129,6 +129,12 @@ class Objective(ABC):
 
         fill(self.model, state["model"], where)
 
+    def again(self) -> str:
+        """The command that makes the model anew."""
+        init = f" --init {self.start[0]}" if self.start else ""
+        scale = f" --lr-scale {self.recipe.lr_scale:g}" if self.recipe.lr_scale != 1 else ""
+        return f"zoo train {self.recipe.name} --data PATH{init}{scale} --out DIR"
+
     def export(self) -> Export | None:
         """The trained model as it is released; None if it is not."""
         return None

@@ -48,6 +48,8 @@ class Recipe:
     """The budget that the recipe was written for; what `zoo train` takes unless told otherwise."""
     release: dict[str, Any] = field(default_factory=dict)
     """What the registry's record says and training does not: summary, tasks, paper, licence, input, data."""
+    lr_scale: float = 1.0
+    """By what `slower` has multiplied the learning rates of the file; not in it."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -67,7 +69,8 @@ class Recipe:
             raise ValueError(f"lr_scale: positive, got {factor}")
         lr = self.schedule["lr"]
         points = tuple((fraction, factor * value) for fraction, value in lr.points)
-        return dataclasses.replace(self, schedule={**self.schedule, "lr": dataclasses.replace(lr, points=points)})
+        schedule = {**self.schedule, "lr": dataclasses.replace(lr, points=points)}
+        return dataclasses.replace(self, schedule=schedule, lr_scale=factor * self.lr_scale)
 
     def at(self, fraction: float) -> dict[str, float]:
         """All scheduled values at a fraction of the budget."""
@@ -76,7 +79,7 @@ class Recipe:
     def fixed(self) -> dict[str, Any]:
         """What must not change between the sessions of a run, as JSON has it: all but the budget and the release."""
         plain = dataclasses.asdict(self)
-        del plain["minutes"], plain["release"]
+        del plain["minutes"], plain["release"], plain["lr_scale"]  # the last shows in the schedule
         return json.loads(json.dumps(plain))
 
 
@@ -86,7 +89,7 @@ def parse_recipe(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
     Raises:
         ValueError: unknown or missing keys, or values that make no sense; `where` is named.
     """
-    fields = {item.name: item for item in dataclasses.fields(Recipe)}
+    fields = {item.name: item for item in dataclasses.fields(Recipe) if item.name != "lr_scale"}
     if unknown := sorted(set(table) - set(fields)):
         raise ValueError(f"{where}: unknown keys {unknown}; allowed are {sorted(fields)}")
     mandatory = {key for key, item in fields.items() if item.default is item.default_factory is dataclasses.MISSING}

@@ -103,6 +103,8 @@ def test_sampler_has_the_spread_of_the_coefficients() -> None:
 def test_sampler_of_a_run(run: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert release_sampler(run, faces, tmp_path / "sampler", rank=2) == "lcm_sampler.test"
     record = Entry.from_dict(json.loads((tmp_path / "sampler" / "lcm_sampler.test.json").read_text()))
+    assert record.training is not None
+    assert record.training.again == "python -m zoo.training.latent_sampler lcm_encoder.test --data PATH --out DIR"
     sampler = checkpoints.load_checkpoint(tmp_path / "sampler" / str(record.file), config=record.config)
     drawn = sampler.sample(5, torch.Generator().manual_seed(0))  # type: ignore[operator]
     assert drawn.shape == (5, 3) and torch.isfinite(drawn).all()

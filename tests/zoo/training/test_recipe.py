@@ -71,7 +71,7 @@ def test_files(tmp_path: Path) -> None:
         load_recipe(tmp_path / "bad.toml")
 
 
-def test_slower(recipe: Recipe) -> None:
+def test_slower(recipe: Recipe, table: dict[str, Any]) -> None:
     slow = recipe.slower(0.25)
     for fraction in (0.0, 0.4, 1.0):
         assert slow.at(fraction)["lr"] == pytest.approx(0.25 * recipe.at(fraction)["lr"])

@@ -87,7 +87,7 @@ def test_a_released_model_goes_on_where_it_was(
     before, after = losses(trained), losses(objective)
     assert after == pytest.approx(before, rel=0.05)
     assert losses(fresh) > 1.5 * after
-    run(longer, tmp_path / "second", photos, steps=20, init="dncnn_tv.test")
+    run(longer.slower(0.5), tmp_path / "second", photos, steps=20, init="dncnn_tv.test")
     again = Denoise(longer, photos, tmp_path)
     start_from(again, tmp_path / "second")
     assert losses(again) < 1.05 * after, "training does not lose what was there"
@@ -95,7 +95,11 @@ def test_a_released_model_goes_on_where_it_was(
     assert first.training is not None and second.training is not None
     assert (first.training.init, second.training.init) == (None, "dncnn_tv.test")
     assert second.training.hours >= first.training.hours
-    assert "went on from its own earlier weights" in (tmp_path / "second" / "card.md").read_text()
+    assert first.training.again == "zoo train dncnn_tv.test --data PATH --out DIR"
+    command = "zoo train dncnn_tv.test --data PATH --init dncnn_tv.test --lr-scale 0.5 --out DIR"
+    assert second.training.again == command
+    card = (tmp_path / "second" / "card.md").read_text()
+    assert "went on from its own earlier weights" in card and f"Again: `{command}`" in card
     name, hours = again.start or ("", 0.0)
     assert name == longer.name
     assert hours == pytest.approx(second.training.hours, abs=0.01), "hours of both runs"
