@@ -120,10 +120,15 @@ class Visit:
         self.sending.discard(request)
 
     def number(self, place: str, value: int) -> None:
-        """Types a number into a component."""
+        """Types a number into a component; once more where a panel that has just been opened sets it back."""
         box = self.page.locator(f"{place} input[type=number]")
-        box.fill(str(value))
-        box.press("Enter")
+        for _ in range(20):
+            box.fill(str(value))
+            box.press("Enter")
+            self.page.wait_for_timeout(150)
+            if box.input_value() == str(value):
+                return
+        raise AssertionError(f"{place} does not keep {value}: it says {box.input_value()}")
 
     def settle(self) -> None:
         """Waits for uploads: the picture editor sends its picture again and again, at every change of the layout."""
