@@ -72,12 +72,12 @@ class LatentEncoder(nn.Module):
         rank = len(self.basis)
         if not self.fits(other):
             raise ValueError(f"an encoder of {len(other.basis)} coefficients does not become this one of {rank}")
+        if rank < len(other.basis) and len(evidence) < rank:
+            raise ValueError(f"evidence: of at least {rank} pictures, to keep as many components, got {len(evidence)}")
+        self.encoder.stages.load_state_dict(other.encoder.stages.state_dict())
         if len(other.basis) <= rank:
             self._extend(other)
             return
-        if len(evidence) < rank:
-            raise ValueError(f"evidence: of at least {rank} pictures, to keep as many components, got {len(evidence)}")
-        self.encoder.stages.load_state_dict(other.encoder.stages.state_dict())
         found = torch.cat([other.coefficients(part) for part in evidence.split(50)])
         middle = found.mean(0)
         spread = torch.linalg.svd((found - middle).double() @ other.basis.double(), full_matrices=False)
@@ -93,7 +93,6 @@ class LatentEncoder(nn.Module):
 
     def _extend(self, other: LatentEncoder) -> None:
         known = len(other.basis)
-        self.encoder.stages.load_state_dict(other.encoder.stages.state_dict())
         self.mean.copy_(other.mean)
         self.basis[:known] = other.basis
         for mine, theirs in zip(self.encoder.linear.parameters(), other.encoder.linear.parameters(), strict=True):

@@ -56,11 +56,9 @@ def frame_of(box: str | Sequence[float], evidence: Tensor, known: Tensor, faces:
     if isinstance(box, str):
         if box not in ("square", "face", "auto"):
             raise ValueError(f"box: 'auto', 'square', 'face', or left, top and side, got {box!r}")
-        auto = faces and float(known.float().mean()) > 1 - EMPTY
-        face = _face(evidence, known, box == "auto") if box == "face" or (box == "auto" and auto) else None
-        square = square_around(known)
-        if face is None or (box == "auto" and _framed(face, square)):
-            return Frame(square)
+        face = _face(box, evidence, known, faces)
+        if face is None:
+            return Frame(square_around(known))
         left, top, side, angle = face.left, face.top, face.side, face.angle
     else:
         if len(box) not in (3, 4) or not all(math.isfinite(value) for value in box):
@@ -86,27 +84,37 @@ def cut(image: Tensor, frame: Frame) -> Tensor:
     return wide[..., top + pads[2] : top + pads[2] + height, left + pads[0] : left + pads[0] + width]
 
 
-def _face(evidence: Tensor, known: Tensor, careful: bool) -> Face | None:
-    """The most prominent face, of those that holes touch if any does. Unless `careful`, one must be found.
+def _face(box: str, evidence: Tensor, known: Tensor, faces: bool) -> Face | None:
+    """The face that is asked for; None: the square.
 
     Raises:
-        NoFaceError: none was found.
+        NoFaceError: "face", and none was found.
     """
+    if box == "face":
+        found = _found(evidence, known)
+        if not found:
+            raise NoFaceError(
+                "face: none was found in the picture, by OpenCV or scikit-image where they are installed; give the "
+                "box, or restore the whole picture"
+            )
+        return found[0][0]
+    if box == "square" or not faces or float(known.float().mean()) <= 1 - EMPTY:
+        return None
+    for face, missing in _found(evidence, known):
+        if 0 < missing < MOST or (known.all() and face.support >= SURE):
+            return None if _framed(face, square_around(known)) else face
+    return None
+
+
+def _found(evidence: Tensor, known: Tensor) -> list[tuple[Face, float]]:
+    """Faces, and which share of each is missing; those that holes touch come first, then the most prominent."""
     found = _faces(fill(evidence[None], known[None, None].float())[0])
-    if not known.all() and not any(_missing(face, known) for face in found):
+    shares = [_missing(face, known) for face in found]
+    if not known.all() and not any(shares):
         # eyes under a hole are better seen as a dark bar than as smooth skin
-        found += _faces(torch.where(known, evidence, evidence[:, known].mean()))
-    touched = [face for face in found if _missing(face, known)]
-    if careful:
-        some = [face for face in touched if _missing(face, known) < MOST]
-        sure = some or [face for face in found if known.all() and face.support >= SURE]
-        return sure[0] if sure else None
-    if not found:
-        raise NoFaceError(
-            "face: none was found in the picture, by OpenCV or scikit-image where they are installed; give the box, or "
-            "restore the whole picture"
-        )
-    return (touched or found)[0]
+        more = _faces(torch.where(known, evidence, evidence[:, known].mean()))
+        found, shares = found + more, shares + [_missing(face, known) for face in more]
+    return sorted(zip(found, shares, strict=True), key=lambda one: one[1] == 0)
 
 
 def _faces(picture: Tensor) -> list[Face]:
