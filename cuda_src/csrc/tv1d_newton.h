@@ -106,9 +106,11 @@ HOST_DEVICE void tv1d_newton(const T* x, T* y, int N, int stride, const Weights<
     sum += x[n * stride];
     const double wn = w.of_edge(n, N);
     const double step = n < E ? z[n + 1] - z[n] : 0.0;
-    const bool ends = n == E || (u[n] >= wn && step > 0) || (u[n] <= -wn && step < 0);
+    // u is off the bound or y steps, not both; at the bound, and where y hardly steps, one of them is rounding
+    const double slack = wn - (step < 0 ? -u[n] : u[n]);
+    const bool ends = n == E || (step != 0 && slack <= (step < 0 ? -step : step));
     if (!ends) continue;
-    const double right = n < E ? u[n] : 0.0;
+    const double right = n == E ? 0.0 : (step < 0 ? -wn : wn);
     const double level = (sum + right - left) / double(n + 1 - start);
     for (; start <= n; ++start) y[start * stride] = T(level);
     sum = 0;

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
@@ -69,6 +69,7 @@ def certify(x: np.ndarray, y: np.ndarray, w: np.ndarray, atol: float) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(rows=rows, lam=st.sampled_from([0.0, 1e-8, 0.25, 1.0, 2.5, 7.0, 1e4, 1e12]), noise=st.booleans())
+@example(rows=[[0, 0, 1, -3, 2]], lam=0.25, noise=False)  # the dual of a step is its bound but for the last digit
 def test_every_method_meets_the_optimality_conditions(rows, lam, noise):
     x = torch.tensor(rows, dtype=torch.float64) / 4  # integers: ties and flat runs
     if noise:
@@ -77,6 +78,17 @@ def test_every_method_meets_the_optimality_conditions(rows, lam, noise):
     for method in METHODS:
         certify(x.numpy(), prox(x, lam, method).numpy(), w, 1e-11)
     certify(x.numpy(), cuda_src.prox_tv1d(x.float(), lam).double().numpy(), w, 2e-6)
+
+
+@pytest.mark.parametrize("dtype", (torch.float32, torch.float64))
+@pytest.mark.parametrize("largest, lam, size", [(1, 0.25, 5), (4, 0.5, 6), (8, 1.5, 8), (16, 1 / 3, 60), (16, 20.0, 60)])
+def test_newton_equals_direct_where_duals_lie_on_their_bounds(dtype, largest, lam, size):
+    x = torch.randint(-largest, largest + 1, (2000, size), generator=torch.Generator().manual_seed(size)).to(dtype) / 4
+    w = torch.randint(0, 5, (2000, size - 1), generator=torch.Generator().manual_seed(3)).to(dtype) / 4
+    exact = 16 * torch.finfo(dtype).eps * largest
+    for weights in (None, w):
+        direct = prox(x, lam, "direct", edge_weights=weights)
+        torch.testing.assert_close(prox(x, lam, "newton", edge_weights=weights), direct, rtol=0, atol=exact)
 
 
 @settings(max_examples=60, deadline=None)
