@@ -81,7 +81,7 @@ def test_every_method_meets_the_optimality_conditions(rows, lam, noise):
 
 
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float64))
-@pytest.mark.parametrize("largest, lam, size", [(1, 0.25, 5), (4, 0.5, 6), (8, 1.5, 8), (16, 1 / 3, 60), (16, 20.0, 60)])
+@pytest.mark.parametrize("largest, lam, size", [(1, 0.25, 5), (4, 0.5, 6), (8, 1.5, 8), (16, 1 / 3, 60)])
 def test_newton_equals_direct_where_duals_lie_on_their_bounds(dtype, largest, lam, size):
     x = torch.randint(-largest, largest + 1, (2000, size), generator=torch.Generator().manual_seed(size)).to(dtype) / 4
     w = torch.randint(0, 5, (2000, size - 1), generator=torch.Generator().manual_seed(3)).to(dtype) / 4

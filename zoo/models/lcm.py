@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..registry import register_arch
 from .latent import LatentModel
+from .small_maps import Double, Grouped, Halve
 
 SLOPE = 0.2  # of every leaky ReLU
 BOX = 0.01  # B of equation 1: φ is in [-B, B]
@@ -64,12 +65,12 @@ def _norm_act(channels: int) -> list[nn.Module]:
 
 def down(inside: int, outside: int) -> nn.Sequential:
     """Halves height and width: convolution 4×4 with stride 2, batch norm, leaky ReLU."""
-    return nn.Sequential(nn.Conv2d(inside, outside, 4, 2, 1, bias=False), *_norm_act(outside))
+    return nn.Sequential(Halve(inside, outside), *_norm_act(outside))
 
 
 def up(inside: int, outside: int) -> nn.Sequential:
     """Doubles height and width: transposed convolution 4×4 with stride 2, batch norm, leaky ReLU."""
-    return nn.Sequential(nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=False), *_norm_act(outside))
+    return nn.Sequential(Double(inside, outside), *_norm_act(outside))
 
 
 class Generator(nn.Module):
@@ -97,7 +98,7 @@ class Generator(nn.Module):
         lowest = encode[-1]
         layers: list[nn.Module] = []
         for _ in range(middle):
-            layers.append(nn.Conv2d(lowest, lowest, 3, padding=2, dilation=2, groups=groups, bias=False))
+            layers.append(Grouped(lowest, groups))
             layers += _norm_act(lowest)
         self.middle = nn.Sequential(*layers)
         inputs = [2 * lowest, decode[0] + encode[-2], *decode[1:-1]]
