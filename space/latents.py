@@ -18,8 +18,10 @@ FRAMES = [("The face, if there is one", "auto"), ("Largest square", "square"), (
 
 
 def latent_models(task: str = "restore") -> list[str]:
-    """Trained priors with a latent; for the task "sample" those that can be sampled."""
-    found = [name for name in zoo.list_models(task="restore") if not name.startswith("dip.")]
+    """Trained priors with a latent, the best one first; for the task "sample" those that can be sampled."""
+    from zoo.restore.choice import ranked
+
+    found = [name for name in ranked() if not name.startswith("dip.")]
     if task == "sample":
         samplers = {name.split("_sampler.")[-1] for name in zoo.list_models(task="sample")}
         return [name for name in found if name.startswith("wgan_gp.") or name.split(".")[1] in samplers]

@@ -60,10 +60,9 @@ Update = tuple[Any, ...]
 
 def models() -> tuple[str, ...]:
     """The priors that are installed, the best one first."""
-    from zoo.restore.choice import default_model
+    from zoo.restore.choice import ranked
 
-    first = default_model()
-    return (first, *(name for name in zoo.list_models(task="restore") if name != first))
+    return ranked()
 
 
 def shown(
@@ -225,7 +224,7 @@ def example(index: int) -> tuple[Any, ...]:
     """The canvas and the settings of an example."""
     one = damaged()[index]
     names = models()
-    # a prior of faces for faces; for the rest the first that needs no training
+    # a prior of faces for faces; for the rest the quickest that needs no training
     model = next((name for name in names if name.startswith("dip.") != one.face), names[0])
     return one.canvas(MASK_COLOUR), list(one.kinds), one.enlarge, PAINTED, model
 

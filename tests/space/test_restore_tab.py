@@ -130,6 +130,14 @@ def test_endpoint(tmp_path: Path) -> None:
     assert pixels(path).shape == (40, 48, 3) and info["model"] == "dip.small" and info["steps"] >= 1
 
 
+def test_the_priors_to_try_first_are_in_front() -> None:
+    names = tab.models()
+    assert sorted(names) == sorted(zoo.list_models(task="restore"))
+    assert names[0] == latents.latent_models()[0] == "lcm.faces128"
+    for index, one in enumerate(damaged()):
+        assert tab.example(index)[-1] == ("lcm.faces128" if one.face else "dip.small")
+
+
 def test_works_without_a_trained_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo import registry
 

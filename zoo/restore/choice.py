@@ -7,7 +7,13 @@ from .. import registry
 PREFERRED = ("lcm.faces128", "lcm.bedrooms128", "dip.small", "dip.hourglass")
 
 
+def ranked() -> tuple[str, ...]:
+    """The priors that are there, the one to try first in front."""
+    known = registry.list_models(task="restore")
+    preferred = [name for name in PREFERRED if name in known]
+    return (*preferred, *(name for name in known if name not in preferred))
+
+
 def default_model() -> str:
     """A trained prior if there is one, else a deep image prior."""
-    known = registry.list_models(task="restore")
-    return next((name for name in (*PREFERRED, *known) if name in known), PREFERRED[-1])
+    return next(iter(ranked()), PREFERRED[-1])
