@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components import Component
 
-import zoo
-
 from ..common import guarded, new_folder
 from ..damaged import damaged
 from ..figures import Figure, figures_html, status_html

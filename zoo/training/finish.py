@@ -47,7 +47,7 @@ def finish(
     report = {"name": recipe.name, "steps": step, "hours": round(seconds / 3600, 3), "validation": dict(validation)}
     export = objective.export()
     entry = None
-    init, before = objective.start or (None, 0.0)
+    init, before = (objective.start.name, objective.start.hours) if objective.start else (None, 0.0)
     if export is not None:
         path = out / f"{recipe.name}.safetensors"
         sha256 = checkpoints.save_checkpoint(

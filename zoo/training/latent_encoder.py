@@ -142,11 +142,6 @@ class LearnStart(OnPictures):
         evidence = self._degraded(clean, torch.Generator().manual_seed(0))
         return rows_of(clean, evidence[:, :3], self.prior.to(device)(model(evidence)))
 
-    def again(self) -> str:
-        """With the prior's run, not its weights, to start from."""
-        prior = str(self.recipe.data["prior"])
-        return super().again().replace(f"--init {prior} ", f"--init runs/{prior} ")
-
     def export(self) -> Export:
         """The encoder."""
         return Export(copy.deepcopy(self.model).cpu().eval(), dict(self.recipe.model))

@@ -17,7 +17,7 @@ from torch import Tensor
 from .checkpoint import read_checkpoint, save_checkpoint
 from .clock import ActiveClock, processor_time
 from .log import Log
-from .objective import Moment, Objective, make_objective
+from .objective import Moment, Objective, Start, make_objective
 from .recipe import Recipe
 from .signals import stop_on_signals
 from .start import autocast, changes, make_optimiser, start_from
@@ -148,7 +148,7 @@ class _Run:
             objective.model.load_state_dict(saved["model"])
             optimiser.load_state_dict(saved["optimiser"])
             objective.load_state_dict(saved["objective"])
-            objective.start = saved.get("start")
+            objective.start = Start(*saved["start"]) if saved.get("start") else None
             self.step, elapsed = saved["step"], saved["elapsed"]
         self.model, self.optimiser = self.accelerator.prepare(objective.model, optimiser)
         self.log = Log(out, self.step) if self.main else None
@@ -264,7 +264,7 @@ class _Run:
                     "model": self.accelerator.unwrap_model(self.model).state_dict(),
                     "optimiser": self.optimiser.state_dict(),
                     "objective": self.objective.state_dict(),
-                    "start": self.objective.start,
+                    "start": tuple(self.objective.start) if self.objective.start else None,
                 },
             )
         self.accelerator.wait_for_everyone()

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,22 @@ class Export:
     """Arguments of the registered architecture's builder."""
 
 
+class Start(NamedTuple):
+    """The weights that a run goes on from."""
+
+    name: str
+    """Of the model."""
+    hours: float
+    """Of its training."""
+    run: bool = False
+    """Whether they were a run's, and not those released."""
+
+    @property
+    def where(self) -> str:
+        """What `--init` is to say to start there, a run being in the folder that the commands of the manual give it."""
+        return f"runs/{self.name}" if self.run else self.name
+
+
 class Objective(ABC):
     """Base of all objectives. Subclasses build `model` in `__init__` and touch the data only when first asked for them.
 
@@ -67,8 +83,8 @@ class Objective(ABC):
     """
 
     model: nn.Module
-    start: tuple[str, float] | None = None
-    """The released model whose weights the run started from, and the hours of its training."""
+    start: Start | None = None
+    """What the run started from; None: fresh weights."""
 
     def __init__(self, recipe: Recipe, data: Path | None, cache: Path) -> None:
         self.recipe = recipe
@@ -131,7 +147,7 @@ class Objective(ABC):
 
     def again(self) -> str:
         """The command that makes the model anew."""
-        init = f" --init {self.start[0]}" if self.start else ""
+        init = f" --init {self.start.where}" if self.start else ""
         scale = f" --lr-scale {self.recipe.lr_scale:g}" if self.recipe.lr_scale != 1 else ""
         return f"zoo train {self.recipe.name} --data PATH{init}{scale} --out DIR"
 

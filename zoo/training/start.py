@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,8 @@ from torch import Tensor, nn
 from .. import registry
 from .checkpoint import read_checkpoint
 from .muon import Muon
+from .objective import Objective, Start
 from .recipe import Recipe
-
-if TYPE_CHECKING:
-    from .objective import Objective
 
 
 def start_from(objective: Objective, init: str | Path) -> None:
@@ -36,8 +34,8 @@ def start_from(objective: Objective, init: str | Path) -> None:
     state = read_checkpoint(folder) if folder.is_dir() else None
     if state is not None:
         objective.adopt_run(state, str(init))
-        hours = state["elapsed"] / 3600 + (state["start"][1] if state.get("start") else 0.0)
-        objective.start = (json.loads(state["recipe"])["name"], hours)
+        hours = state["elapsed"] / 3600 + (Start(*state["start"]).hours if state.get("start") else 0.0)
+        objective.start = Start(json.loads(state["recipe"])["name"], hours, run=True)
         return
     known = {name for entry in map(registry.info, registry.list_models()) for name in (entry.name, entry.arch)}
     if str(init) not in known:
@@ -46,7 +44,7 @@ def start_from(objective: Objective, init: str | Path) -> None:
 
     entry = registry.info(str(init))
     objective.adopt(load(entry.name), entry.name)
-    objective.start = (entry.name, entry.training.hours if entry.training else 0.0)
+    objective.start = Start(entry.name, entry.training.hours if entry.training else 0.0)
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:

@@ -100,8 +100,9 @@ def test_a_released_model_goes_on_where_it_was(
     assert second.training.again == command
     card = (tmp_path / "second" / "card.md").read_text()
     assert "went on from its own earlier weights" in card and f"Again: `{command}`" in card
-    name, hours = again.start or ("", 0.0)
-    assert name == longer.name
+    assert again.start is not None and again.again().split(" --")[2] == "init runs/dncnn_tv.test"
+    name, hours, of_run = again.start
+    assert name == longer.name and of_run
     assert hours == pytest.approx(second.training.hours, abs=0.01), "hours of both runs"
 
 
