@@ -64,7 +64,7 @@ def test_a_photograph_then_a_video(desktop: Any, tmp_path: Any) -> None:
     assert page.evaluate("document.querySelector('#pv-result video').videoWidth") == 48
 
     number(page, "pv-frames", 20)
-    number(page, "pv-steps", 8)
+    number(page, "pv-steps", 60)  # so many that it cannot be over before it is stopped
     page.locator("#pv-start").click()
     expect(page.locator("#pv-status")).to_contain_text("of 20", timeout=PATIENCE)
     page.locator("#pv-stop").click()
