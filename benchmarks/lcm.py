@@ -92,7 +92,6 @@ def stepper(kind: str, width: float) -> Callable[[], None]:
     """One of `NAMES`, ready to be called."""
     torch.manual_seed(0)
     model = LCM(width=width)
-    widths = tuple(model.widths)
     generator = torch.Generator().manual_seed(0)
     targets = torch.rand(BATCH, 3, 128, 128, generator=generator)
     if kind in ("ours", "images_kept"):
@@ -101,6 +100,7 @@ def stepper(kind: str, width: float) -> Callable[[], None]:
         model = model.to(memory_format=torch.channels_last)
         phi = torch.stack([model.start(generator) for _ in range(BATCH)]).requires_grad_()
         return lambda: batched_step(model, phi, targets)
+    widths = tuple(model.widths)
     nets = [LatentNet(widths) for _ in range(BATCH)]
     assert sum(p.numel() for m in nets[0] if isinstance(m, nn.Conv2d) for p in m.parameters()) == phi_count(widths)
     step = gathered_step if kind == "nets" else loop_step

@@ -7,6 +7,7 @@ convolution or less, in bfloat16 on a processor. In float32, and for larger maps
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Map = Callable[[Tensor], Tensor]
 SMALL = 16  # pixels of a map
 MANY = 6  # pictures from which on the matrices of groups are worth making
 
@@ -36,7 +38,7 @@ class Halve(nn.Conv2d):
         B, _, h, w = x.shape
         if h % 2 or w % 2 or not _as_product(x, h * w // 4):
             return super().forward(x)
-        rows = _Patches.apply(x).reshape(B * (h // 2) * (w // 2), 16 * self.in_channels)
+        rows = _Linear.apply(x, patches, overlap).reshape(B * (h // 2) * (w // 2), 16 * self.in_channels)
         y = F.linear(rows, self.weight.permute(0, 2, 3, 1).reshape(self.out_channels, 16 * self.in_channels))
         return y.view(B, h // 2, w // 2, self.out_channels).permute(0, 3, 1, 2)
 
@@ -54,7 +56,7 @@ class Double(nn.ConvTranspose2d):
             return super().forward(x, output_size)
         rows = x.permute(0, 2, 3, 1).reshape(B * h * w, C)
         columns = rows @ self.weight.permute(0, 2, 3, 1).reshape(C, 16 * self.out_channels)
-        return _Overlap.apply(columns.view(B, h, w, 4, 4, self.out_channels))
+        return _Linear.apply(columns.view(B, h, w, 4, 4, self.out_channels), overlap, patches)
 
 
 class Grouped(nn.Conv2d):
@@ -67,7 +69,7 @@ class Grouped(nn.Conv2d):
         """(B, channels, h, w) to the same."""
         B, C, h, w = x.shape
         G, c, P = self.groups, C // self.groups, h * w
-        if B < MANY or not _as_product(x, P * c // 2):
+        if B < MANY or not _as_product(x, P):
             return super().forward(x)
         # of each group one matrix, from all its channels at all pixels to all its channels at all pixels
         taps = self.weight.reshape(-1, 9) @ _reach(h, w).to(self.weight.dtype)
@@ -101,7 +103,7 @@ def patches(x: Tensor) -> Tensor:
 def overlap(columns: Tensor) -> Tensor:
     """The transpose of `patches`: (B, h, w, 4, 4, C), each added where it came from, to (B, C, 2h, 2w)."""
     B, h, w, _, _, C = columns.shape
-    halves = columns.view(B, h, w, 2, 2, 2, 2, C)  # each side of a patch in two halves of two pixels
+    halves = columns.reshape(B, h, w, 2, 2, 2, 2, C)  # each side of a patch in two halves of two pixels
     padded = columns.new_zeros(B, h + 1, 2, w + 1, 2, C)
     for a in range(2):
         for b in range(2):
@@ -109,25 +111,14 @@ def overlap(columns: Tensor) -> Tensor:
     return padded.view(B, 2 * h + 2, 2 * w + 2, C)[:, 1:-1, 1:-1].contiguous().permute(0, 3, 1, 2)
 
 
-class _Patches(torch.autograd.Function):
-    """`patches`; its gradient is the other one, so that gradients have gradients."""
+class _Linear(torch.autograd.Function):
+    """A linear map, whose gradient is its transpose, whose gradient is the map again."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return patches(x)
+    def forward(ctx: Any, x: Tensor, apply: Map, transpose: Map) -> Tensor:
+        ctx.maps = transpose, apply
+        return apply(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _Overlap.apply(grad.contiguous())
-
-
-class _Overlap(torch.autograd.Function):
-    """`overlap`."""
-
-    @staticmethod
-    def forward(ctx: Any, columns: Tensor) -> Tensor:
-        return overlap(columns)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _Patches.apply(grad)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _Linear.apply(grad, *ctx.maps), None, None
