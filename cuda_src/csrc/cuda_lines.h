@@ -20,6 +20,7 @@ using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
 constexpr int kThreads = 128;
+constexpr int kLines = 32;  // in a block: few lines, on many processors, are done sooner than on few
 constexpr int kNoBudget = 0x7fffffff;  // a rescan costs a warp less than the memory of a taut string for every row
 
 // The device and the stream that PyTorch is on, for the time of a call.
@@ -31,7 +32,7 @@ struct Place {
     TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(t.get_device_index(), &handle));
     stream = static_cast<cudaStream_t>(handle);
   }
-  unsigned blocks(int64_t threads) const { return unsigned((threads + kThreads - 1) / kThreads); }
+  unsigned blocks(int64_t threads, int size = kThreads) const { return unsigned((threads + size - 1) / size); }
   void check() const {
     const cudaError_t error = cudaGetLastError();
     STD_TORCH_CHECK(error == cudaSuccess, "CUDA: ", cudaGetErrorString(error));
@@ -69,7 +70,7 @@ __global__ void solve_lines(Lines<T> f, const T* x, T* y, double* newton, const 
 template <typename T>
 void solve(const Place& place, const Lines<T>& f, const T* x, T* y, double* newton, const uint8_t* done) {
   const auto kernel = f.edges ? solve_lines<T, true> : solve_lines<T, false>;
-  kernel<<<place.blocks(f.images * f.count), kThreads, 0, place.stream>>>(f, x, y, newton, done);
+  kernel<<<place.blocks(f.images * f.count, kLines), kLines, 0, place.stream>>>(f, x, y, newton, done);
 }
 
 }  // namespace

@@ -5,7 +5,36 @@
 namespace nsz {
 namespace {
 
-// Every kernel covers all pixels (or rows) of all images; images that are done are passed over ----
+// Every kernel covers all pixels (or rows, a warp each) of all images; images that are done are passed over ----
+
+constexpr int kWarp = 32;
+constexpr int kTeam = 1024;  // threads that go over an image together
+constexpr unsigned kEvery = 0xffffffffu;
+
+struct Plus {
+  __device__ double operator()(double a, double b) const { return a + b; }
+};
+struct Larger {
+  __device__ double operator()(double a, double b) const { return fmax(a, b); }
+};
+
+// A warp's values in one; all its threads get the same.
+template <class Op = Plus>
+__device__ double of_warp(double value) {
+  for (int apart = kWarp / 2; apart > 0; apart /= 2) value = Op()(value, __shfl_xor_sync(kEvery, value, apart));
+  return value;
+}
+
+// The same for a team; no value may be below 0.
+template <class Op = Plus>
+__device__ double of_team(double value) {
+  __shared__ double parts[kTeam / kWarp];
+  value = of_warp<Op>(value);
+  __syncthreads();  // nobody reads an earlier result any more
+  if (threadIdx.x % kWarp == 0) parts[threadIdx.x / kWarp] = value;
+  __syncthreads();
+  return of_warp<Op>(parts[threadIdx.x % kWarp]);
+}
 
 template <typename T>
 struct Fields {
@@ -29,14 +58,18 @@ __device__ T lam_of(const Fields<T>& v, const T* lam, int64_t step, int64_t b) {
   return lam[b * step] < v.most[b] ? lam[b * step] : v.most[b];
 }
 
+// A team an image.
 template <typename T>
 __global__ void prepare(Fields<T> v) {
-  const int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, n = v.H * v.W;
-  if (b >= v.B) return;
+  const int64_t b = blockIdx.x, n = v.H * v.W;
+  const T* x = v.x + b * n;
   double mean = 0, away = 0, peak = 0;
-  for (int64_t i = 0; i < n; ++i) mean += v.x[b * n + i], peak = fmax(peak, fabs(double(v.x[b * n + i])));
-  mean /= double(n);
-  for (int64_t i = 0; i < n; ++i) away += fabs(double(v.x[b * n + i]) - mean);
+  for (int64_t i = threadIdx.x; i < n; i += kTeam) mean += x[i], peak = fmax(peak, fabs(double(x[i])));
+  mean = of_team(mean) / double(n);
+  peak = of_team<Larger>(peak);
+  for (int64_t i = threadIdx.x; i < n; i += kTeam) away += fabs(double(x[i]) - mean);
+  away = of_team(away);
+  if (threadIdx.x != 0) return;
   v.centre[b] = T(mean);
   v.most[b] = T(away);
   v.still[b] = rounding_of(T(peak));
@@ -95,43 +128,54 @@ __global__ void restart(Fields<T> v) {
   if (v.step[b] == 0) v.pe[i] = v.p[i], v.qe[i] = v.q[i];
 }
 
+// Which of the rows, or images, this thread's warp has.
+__device__ int64_t warp_index() { return (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kWarp; }
+
 template <typename T, bool kIsotropic>
 __global__ void row_sums(Fields<T> v) {
-  const int64_t r = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, b = r / v.H, i = r % v.H;
+  const int64_t r = warp_index(), b = r / v.H, i = r % v.H;
   if (b >= v.B || v.done[b]) return;
   const bool last = i + 1 == v.H;
   const T* right = v.edges ? v.right + b * v.right_step + i * (v.W - 1) : nullptr;
   const T* below = v.edges && !last ? v.below + b * v.below_step + i * v.W : nullptr;
   const T lam_right = v.edges ? T(1) : v.right[b * v.right_step];
   const T lam_below = v.edges ? T(1) : v.below[b * v.below_step];
-  v.sums[r] = tv2d_row_sums<OneLane<T>, kIsotropic>(
-      Image<T>{v.x + r * v.W, v.y + r * v.W, right, below, lam_right, lam_below, int(v.W), last, v.centre[b],
-               v.still[b]});
+  const Image<T> row{v.x + r * v.W, v.y + r * v.W, right, below, lam_right, lam_below, int(v.W), last, v.centre[b],
+                     v.still[b]};
+  T fidelity = 0, tv = 0, slope = 0;
+  for (int j = threadIdx.x % kWarp; j < row.width; j += kWarp)
+    tv2d_sums<OneLane<T>, kIsotropic>(row, j, true, j + 1 < row.width, fidelity, tv, slope);
+  const RowSums sums{of_warp(fidelity), of_warp(tv), of_warp(slope)};
+  if (threadIdx.x % kWarp == 0) v.sums[r] = sums;
 }
 
 template <typename T>
 __device__ double add_rows(Fields<T>& v, int64_t b) {  // sets gap and objective, returns the dual objective
   RowSums s;
-  for (int64_t i = 0; i < v.H; ++i) {
+  for (int64_t i = threadIdx.x % kWarp; i < v.H; i += kWarp) {
     const RowSums& r = v.sums[b * v.H + i];
     s.fidelity += r.fidelity, s.tv += r.tv, s.slope += r.slope;
   }
-  v.objective[b] = s.fidelity + s.tv;
-  v.gap[b] = s.tv > s.slope ? s.tv - s.slope : 0.0;
-  return v.objective[b] - v.gap[b];
+  s = {of_warp(s.fidelity), of_warp(s.tv), of_warp(s.slope)};
+  const double objective = s.fidelity + s.tv, gap = s.tv > s.slope ? s.tv - s.slope : 0.0;
+  if (threadIdx.x % kWarp == 0) v.objective[b] = objective, v.gap[b] = gap;
+  return objective - gap;
 }
 
 template <typename T>
 __global__ void start_from(Fields<T> v) {
-  const int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (b < v.B && v.step[b] > 0) v.best[b] = add_rows(v, b);
+  const int64_t b = warp_index();
+  if (b >= v.B || v.step[b] == 0) return;
+  const double dual = add_rows(v, b);
+  if (threadIdx.x % kWarp == 0) v.best[b] = dual;
 }
 
 template <typename T>
 __global__ void judge(Fields<T> v, double tol) {
-  const int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t b = warp_index();
   if (b >= v.B || v.done[b]) return;
   const double dual = add_rows(v, b);
+  if (threadIdx.x % kWarp != 0) return;
   if (dual < v.best[b]) v.step[b] = 0;
   v.best[b] = dual;
   if (v.gap[b] <= tol * v.objective[b]) {
@@ -154,17 +198,18 @@ __global__ void count_step(Fields<T> v) {
 template <typename T, bool kIsotropic>
 void iterate(const Place& place, const Fields<T>& v, int64_t max_iter, double tol) {
   const int64_t n = v.H * v.W;
-  const unsigned pixels = place.blocks(v.B * n), images = place.blocks(v.B), rows = place.blocks(v.B * v.H);
+  const unsigned pixels = place.blocks(v.B * n), images = place.blocks(v.B);
+  const unsigned image_warps = place.blocks(v.B * kWarp), row_warps = place.blocks(v.B * v.H * kWarp);
   const Lines<T> across{v.B, v.H, v.W, n, v.W, 1, v.right, v.right_step, v.edges ? v.right : nullptr, v.right_step,
                         v.W - 1, 1, v.most};
   const Lines<T> down{v.B, v.W, v.H, n, 1, v.W, v.below, v.below_step, v.edges ? v.below : nullptr, v.below_step,
                       1, v.W, v.most};
-  prepare<T><<<images, kThreads, 0, place.stream>>>(v);
+  prepare<T><<<unsigned(v.B), kTeam, 0, place.stream>>>(v);
   const int64_t period = kIsotropic ? 10 : 5;
   if constexpr (kIsotropic) {  // the dual objective that this goes on from
     primal_of<T><<<pixels, kThreads, 0, place.stream>>>(v, false);
-    row_sums<T, true><<<rows, kThreads, 0, place.stream>>>(v);
-    start_from<T><<<images, kThreads, 0, place.stream>>>(v);
+    row_sums<T, true><<<row_warps, kThreads, 0, place.stream>>>(v);
+    start_from<T><<<image_warps, kThreads, 0, place.stream>>>(v);
   }
   for (int64_t k = 1; k <= max_iter; ++k) {
     count_step<T><<<images, kThreads, 0, place.stream>>>(v);
@@ -181,8 +226,8 @@ void iterate(const Place& place, const Fields<T>& v, int64_t max_iter, double to
     const bool due = tol > 0 && k % period == 0;
     if (k < max_iter && !due) continue;
     if constexpr (kIsotropic) primal_of<T><<<pixels, kThreads, 0, place.stream>>>(v, false);
-    row_sums<T, kIsotropic><<<rows, kThreads, 0, place.stream>>>(v);
-    judge<T><<<images, kThreads, 0, place.stream>>>(v, tol);
+    row_sums<T, kIsotropic><<<row_warps, kThreads, 0, place.stream>>>(v);
+    judge<T><<<image_warps, kThreads, 0, place.stream>>>(v, tol);
     if constexpr (kIsotropic) restart<T><<<pixels, kThreads, 0, place.stream>>>(v);
     int left = 0;
     cudaMemcpyAsync(&left, v.left, sizeof left, cudaMemcpyDeviceToHost, place.stream);

@@ -38,12 +38,9 @@ def test_1d_equals_the_cpu(dtype):
         for lam in (0.0, 0.5, 1e6):
             for method in ("direct", "newton"):
                 for edges in (None, w):
-                    inputs = [
-                        (x.to(device).requires_grad_(), None if edges is None else edges.to(device).requires_grad_())
-                        for device in ("cpu", "cuda")
-                    ]
                     results = []
-                    for a, e in inputs:
+                    for device in ("cpu", "cuda"):
+                        a, e = (v if v is None else v.to(device, copy=True).requires_grad_() for v in (x, edges))
                         y = cuda_src.prox_tv1d(a, lam, method=method, edge_weights=e)
                         y.backward(torch.linspace(-1, 1, y.numel(), dtype=dtype, device=y.device).view_as(y))
                         results.append((y.detach().cpu(), a.grad.cpu()))
@@ -60,7 +57,7 @@ def test_2d_equals_the_cpu(mode):
         for lam in (0.0, 0.1, 1.0):
             results = []
             for device in ("cpu", "cuda"):
-                a = x.to(device).requires_grad_()
+                a = x.to(device, copy=True).requires_grad_()
                 y, gap = cuda_src.prox_tv2d(a, lam, mode=mode, tol=0.0, max_iter=40, return_gap=True)
                 y.square().sum().backward()
                 results.append((y.detach().cpu(), gap.cpu(), a.grad.cpu()))
@@ -78,7 +75,7 @@ def test_matting_equals_the_cpu():
             results = []
             for device in ("cpu", "cuda"):
                 bands = cuda_src.matting_laplacian(guide.to(device), eps)
-                y = values.to(device).requires_grad_()
+                y = values.to(device, copy=True).requires_grad_()
                 parts = [cuda_src.matting_apply(bands, y), cuda_src.matting_solve(bands, y)]
                 parts += cuda_src.matting_solve(bands, y, method="cg", tol=1e-9, return_info=True)[:2]
                 sum(part.square().sum() for part in parts).backward()
