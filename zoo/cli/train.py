@@ -33,6 +33,9 @@ def train(
     lr_scale: Annotated[
         float, typer.Option(help="All learning rates times this; less than 1 where --init has good weights.")
     ] = 1.0,
+    batch: Annotated[
+        int | None, typer.Option(help="Examples a step and process: more for a GPU. [default: the recipe's]")
+    ] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads a process.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded images. [default: OUT/cache]")] = None,
@@ -57,6 +60,8 @@ def train(
     made = training.load_recipe(recipe)
     if lr_scale != 1:
         made = made.slower(lr_scale)
+    if batch is not None:
+        made = made.of_batch(batch)
     folder = out or Path("runs") / made.name
     main = int(os.environ.get("RANK", "0")) == 0
     last: Progress | None = None

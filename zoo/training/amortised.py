@@ -67,10 +67,18 @@ class Predictor:
         self._optimiser = torch.optim.Adam(self.network.parameters(), betas=(0.9, 0.99))
         self._lr = 0.0
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.mean.device
+
     def latents(self, images: Tensor, moment: Moment, lr: float) -> Tensor:
         """Latents to train with, (B, *shape): their gradient is the network's."""
         self.settle()
-        self.network.to(moment.device).train()
+        if self.device != moment.device:
+            self.network.to(moment.device)
+            self._optimiser.load_state_dict(self._optimiser.state_dict())  # what it keeps goes along
+        self.network.train()
         self._lr = lr
         return self.model.project_(self._latents(images))
 

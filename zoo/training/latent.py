@@ -99,11 +99,12 @@ class FitLatents(OnPictures):
 
         shared = bool(self.recipe.loss.get("shared_start", True))
 
-        def start(number: int) -> Tensor:
+        def start(numbers: list[int]) -> Tensor:
             if self.predictor is not None:
-                return self.predictor.predict(batch_of(self.pictures[0], [number], torch.device("cpu")))[0]
-            own = 0 if shared else number + 1
-            return self.model.start(torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + own))
+                return self.predictor.predict(batch_of(self.pictures[0], numbers, self.predictor.device)).cpu()
+            own = [0 if shared else number + 1 for number in numbers]
+            seeds = [self.recipe.seed * 1_000_003 + each for each in own]
+            return torch.stack([self.model.start(torch.Generator().manual_seed(seed)) for seed in seeds])
 
         return LatentStore(self.cache, len(self.pictures[0]), self.model.latent_shape, start)
 
@@ -123,7 +124,9 @@ class FitLatents(OnPictures):
             self._visit = _Visit(number, index, self.store.rows(index))
         visit = self._visit
         visit.go(moment, self.latent_options, self.model)
-        return visit.latents, batch_of(self.pictures[0], visit.index, moment.device)
+        if visit.pictures is None:
+            visit.pictures = batch_of(self.pictures[0], visit.index, moment.device)
+        return visit.latents, visit.pictures
 
     def _put_back(self) -> None:
         self._note()
@@ -250,6 +253,7 @@ class _Visit:
 
     def __init__(self, number: int, index: np.ndarray, latents: Tensor, saved: dict[str, Any] | None = None) -> None:
         self.number, self.index, self.latents = number, index, latents
+        self.pictures: Tensor | None = None
         self._optimiser: torch.optim.Optimizer | None = None
         self._saved = saved
 

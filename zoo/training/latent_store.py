@@ -25,10 +25,10 @@ class LatentStore:
         folder: Where the file goes, `latents-<token>.f16`; made when the first rows are written.
         count: Number of rows.
         shape: Of one latent.
-        start: Row number to the latent that it starts as, the same every time.
+        start: Row numbers to the latents that they start as, the same every time.
     """
 
-    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], start: Callable[[int], Tensor]) -> None:
+    def __init__(self, folder: Path, count: int, shape: tuple[int, ...], start: Callable[[list[int]], Tensor]) -> None:
         self.folder, self.count, self.shape = folder, count, tuple(shape)
         self.token = secrets.token_hex(8)
         self.seen = torch.zeros(count, dtype=torch.bool)
@@ -45,14 +45,15 @@ class LatentStore:
 
     def rows(self, index: Iterable[int]) -> Tensor:
         """Latents of some rows, float32 (B, *shape)."""
-        return torch.stack([self._row(int(number)).float() for number in index])
+        numbers = [int(number) for number in index]
+        new = [number for number in dict.fromkeys(numbers) if not self.seen[number]]
+        begun = dict(zip(new, self._start(new), strict=True)) if new else {}
+        return torch.stack([(begun[n] if n in begun else self._row(n)).float() for n in numbers])
 
     def _row(self, number: int) -> Tensor:
         for overlay in (self._fresh, self._saved):
             if number in overlay:
                 return overlay[number]
-        if not self.seen[number]:
-            return self._start(number)
         return torch.from_numpy(self._open()[number].copy()).reshape(self.shape)
 
     def put(self, index: Iterable[int], latents: Tensor) -> None:

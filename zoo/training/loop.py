@@ -134,6 +134,8 @@ class _Run:
         self.accelerator = Accelerator(cpu=cpu)
         self.device = self.accelerator.device
         self.main = self.accelerator.is_main_process
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # the batches of a recipe are all of one size, or of a few
         objective.model.to(self.device)
         for parameter in objective.model.parameters():
             if parameter.ndim == 4:

@@ -22,6 +22,7 @@ OBJECTIVES = {
     "sparse_code": "zoo.training.sparse_code:SparseCode",
     "latent": "zoo.training.latent:FitLatents",
     "latent_start": "zoo.training.latent_encoder:LearnStart",
+    "face_frame": "zoo.training.face_frame:FrameFaces",
     "autoencode": "zoo.training.autoencoder:Autoencode",
     "wgan": "zoo.training.wgan:AdversarialTraining",
     "stylise": "zoo.training.stylise:Stylise",
@@ -149,7 +150,8 @@ class Objective(ABC):
         """The command that makes the model anew."""
         init = f" --init {self.start.where}" if self.start else ""
         scale = f" --lr-scale {self.recipe.lr_scale:g}" if self.recipe.lr_scale != 1 else ""
-        return f"zoo train {self.recipe.name} --data PATH{init}{scale} --out DIR"
+        batch = f" --batch {self.recipe.own_batch}" if self.recipe.own_batch else ""
+        return f"zoo train {self.recipe.name} --data PATH{init}{scale}{batch} --out DIR"
 
     def export(self) -> Export | None:
         """The trained model as it is released; None if it is not."""

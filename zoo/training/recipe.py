@@ -50,6 +50,8 @@ class Recipe:
     """What the registry's record says and training does not: summary, tasks, paper, licence, input, data."""
     lr_scale: float = 1.0
     """By what `slower` has multiplied the learning rates of the file; not in it."""
+    own_batch: int | None = None
+    """The batch that `of_batch` has set in place of the file's; not in it."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -72,6 +74,14 @@ class Recipe:
         schedule = {**self.schedule, "lr": dataclasses.replace(lr, points=points)}
         return dataclasses.replace(self, schedule=schedule, lr_scale=factor * self.lr_scale)
 
+    def of_batch(self, batch: int) -> Recipe:
+        """The same with another number of examples a step, as a large GPU or a small memory wants it.
+
+        Raises:
+            ValueError: a batch that is not positive.
+        """
+        return dataclasses.replace(self, batch=batch, own_batch=batch)
+
     def at(self, fraction: float) -> dict[str, float]:
         """All scheduled values at a fraction of the budget."""
         return {key: schedule(fraction) for key, schedule in self.schedule.items()}
@@ -79,7 +89,8 @@ class Recipe:
     def fixed(self) -> dict[str, Any]:
         """What must not change between the sessions of a run, as JSON has it: all but the budget and the release."""
         plain = dataclasses.asdict(self)
-        del plain["minutes"], plain["release"], plain["lr_scale"]  # the last shows in the schedule
+        del plain["minutes"], plain["release"]
+        del plain["lr_scale"], plain["own_batch"]  # these show in the schedule and the batch
         return json.loads(json.dumps(plain))
 
 
@@ -89,7 +100,7 @@ def parse_recipe(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
     Raises:
         ValueError: unknown or missing keys, or values that make no sense; `where` is named.
     """
-    fields = {item.name: item for item in dataclasses.fields(Recipe) if item.name != "lr_scale"}
+    fields = {item.name: item for item in dataclasses.fields(Recipe) if item.name not in ("lr_scale", "own_batch")}
     if unknown := sorted(set(table) - set(fields)):
         raise ValueError(f"{where}: unknown keys {unknown}; allowed are {sorted(fields)}")
     mandatory = {key for key, item in fields.items() if item.default is item.default_factory is dataclasses.MISSING}

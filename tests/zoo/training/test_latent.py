@@ -34,8 +34,8 @@ from zoo.training.schedule import Schedule
 CPU = torch.device("cpu")
 
 
-def start(number: int) -> Tensor:
-    return torch.full((3,), float(number))
+def start(numbers: list[int]) -> Tensor:
+    return torch.tensor(numbers)[:, None].expand(-1, 3).float()
 
 
 def test_store(tmp_path: Path) -> None:

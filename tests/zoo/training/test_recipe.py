@@ -78,3 +78,10 @@ def test_slower(recipe: Recipe, table: dict[str, Any]) -> None:
         assert slow.at(fraction)["size"] == recipe.at(fraction)["size"]
     with pytest.raises(ValueError, match="lr_scale: positive"):
         recipe.slower(0.0)
+
+
+def test_of_batch(recipe: Recipe) -> None:
+    more = recipe.of_batch(3 * recipe.batch)
+    assert more.fixed() == {**recipe.fixed(), "batch": 3 * recipe.batch}
+    with pytest.raises(ValueError, match="batch must be at least 1"):
+        recipe.of_batch(0)
