@@ -89,7 +89,7 @@ class Entry:
         if self.training is None or not self.training.init:
             return ""
         origin = "its own earlier weights" if self.training.init == self.name else self.training.init
-        return f" The last run went on from {origin}; the hours are those of both."
+        return f" The last run went on from {origin}; the hours are those of both, the hardware is that of the last."
 
     name: str
     """`arch.tag`."""
