@@ -17,6 +17,7 @@ GAP = 6  # pixels between two pictures
 LEVEL = 25.0  # noise, 0..255 scale
 PAINTING = "night_sky"
 MISSING = 0.7  # share of the pixels
+FRAME_ROUNDS = 4  # in which a frame is moved
 RESTORE_STEPS, TRAINED_STEPS = 600, 50  # of priors without and with training
 WIDE = 64
 
@@ -174,6 +175,23 @@ def _of_height(tiles: list[Tensor], height: int) -> list[Tensor]:
     return [nn.functional.interpolate(tile[None], (height, height), mode="bilinear")[0] for tile in tiles]
 
 
+def _frame(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
+    """A face that a prior makes, what is seen of it in a frame that is off, and where the network moves the frame."""
+    from .models.face_frame import moved
+    from .tasks.latents import sample
+
+    face = sample(f"lcm.{entry.tag}", 1)
+    side = face.shape[-1]
+    frames = moved(face.new_tensor([[side / 2, side / 2, side, 0.0]]), face.new_tensor([[0.08, 0.1, 0.1, 0.3]]))
+    pictures = torch.cat([face, torch.ones_like(face[:, :1])], 1)
+    views = [module.views(pictures, frames)]  # type: ignore[operator]
+    for _ in range(FRAME_ROUNDS):
+        frames = moved(frames, module(views[-1])[:, 0])
+        views.append(module.views(pictures, frames))  # type: ignore[operator]
+    tiles = [face[0], *(view[0, :3] * view[0, 3:] for view in (views[0], views[-1]))]
+    return _of_height(tiles, picture.shape[-2])
+
+
 def _superres(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
     """The luminance made small and enlarged by interpolation, and what the network makes of that."""
     from .superres.shrink import degradation
@@ -194,6 +212,7 @@ DRAWERS: dict[str, Draw] = {
     "restore": _restore,
     "start": _start,
     "sample": _sample,
+    "frame": _frame,
     "superres": _superres,
 }
 """How each task is shown; a task without an entry is not."""

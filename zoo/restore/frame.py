@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from .align import NETWORK, aligned, framing_network, hidden_face, seen_faces
 from .degradation import fill
 from .face import Face, find_faces
 from .turned import covered, cut_turned
@@ -75,35 +75,39 @@ def frame_of(box: str | Sequence[float], evidence: Tensor, known: Tensor, faces:
 
 def cut(image: Tensor, frame: Frame) -> Tensor:
     """What a frame shows of an image (B, C, H, W), upright: (B, C, height, width), 0 beyond the image."""
-    left, top, width, height = frame.box
-    if frame.angle:
-        return cut_turned(image, frame.box, frame.angle)
-    h, w = image.shape[-2:]
-    pads = [max(0, -left), max(0, left + width - w), max(0, -top), max(0, top + height - h)]
-    wide = F.pad(image, pads)
-    return wide[..., top + pads[2] : top + pads[2] + height, left + pads[0] : left + pads[0] + width]
+    return cut_turned(image, frame.box, frame.angle)
 
 
 def _face(box: str, evidence: Tensor, known: Tensor, faces: bool) -> Face | None:
-    """The face that is asked for; None: the square.
+    """The face that is asked for, framed as the face models expect it; None: the square.
 
     Raises:
         NoFaceError: "face", and none was found.
     """
-    if box == "face":
-        found = _found(evidence, known)
-        if not found:
-            raise NoFaceError(
-                "face: none was found in the picture, by OpenCV or scikit-image where they are installed; give the "
-                "box, or restore the whole picture"
-            )
-        return found[0][0]
-    if box == "square" or not faces or float(known.float().mean()) <= 1 - EMPTY:
+    if box == "square" or (box == "auto" and (not faces or float(known.float().mean()) <= 1 - EMPTY)):
         return None
-    for face, missing in _found(evidence, known):
-        if 0 < missing < MOST or (known.all() and face.support >= SURE):
-            return None if _framed(face, square_around(known)) else face
-    return None
+    network = framing_network()
+    found = _found(evidence, known)
+    touched = [face for face, missing in found if 0 < missing < MOST]
+    if network is not None:
+        surest = [aligned(face, evidence, known, network) for face in touched]
+        hidden = hidden_face(evidence, known, network)
+        if hidden is not None and 0 < _missing(hidden[0], known) < MOST:
+            surest.append(hidden)
+        touched = [face for face, _ in sorted(surest, key=lambda one: one[1])]
+    whole = bool(known.all())
+    others = [face for face, _ in found if box == "face" or (whole and face.support >= SURE)]
+    if not touched and network is not None:
+        others = [aligned(face, evidence, known, network)[0] for face in others[:1]]
+        if not others and (box == "face" or whole):
+            others = seen_faces(evidence, known, network)
+    best = next(iter(touched + others), None)
+    if best is None and box == "face":
+        raise NoFaceError(
+            "face: none was found in the picture; give the box, or restore the whole picture. Without "
+            f"{NETWORK} they are found by OpenCV or scikit-image, where these are installed"
+        )
+    return None if best is None or (box == "auto" and _framed(best, square_around(known))) else best
 
 
 def _found(evidence: Tensor, known: Tensor) -> list[tuple[Face, float]]:

@@ -30,6 +30,11 @@ def cut_turned(image: Tensor, box: tuple[int, int, int, int], angle: float) -> T
         (B, C, height, width), 0 beyond the image; pixels between those of the image by linear interpolation.
     """
     left, top, width, height = box
+    if angle == 0:
+        h, w = image.shape[-2:]
+        pads = [max(0, -left), max(0, left + width - w), max(0, -top), max(0, top + height - h)]
+        wide = F.pad(image, pads)
+        return wide[..., top + pads[2] : top + pads[2] + height, left + pads[0] : left + pads[0] + width]
     down, right = _offsets(height, width, image)
     x, y = turn(right, down, angle)
     return _sampled(image, x + (left + width / 2), y + (top + height / 2))
