@@ -74,14 +74,14 @@ def aligned(face: Face, picture: Tensor, known: Tensor, network: FaceFrame) -> t
 
 
 @torch.no_grad()
-def hidden_face(picture: Tensor, known: Tensor, network: FaceFrame) -> tuple[Face, float] | None:
+def hidden_face(picture: Tensor, known: Tensor, network: FaceFrame) -> Face | None:
     """A face that a hole hides from the cascades: of many searches about the hole, the end that is the surest.
 
     Args:
         picture, known, network: As in `aligned`.
 
     Returns:
-        As `aligned`; None where there is no hole, too large a one, or none of the ends is sure.
+        None: there is no hole, too large a one, or none of the ends is sure.
     """
     rows, columns = (~known).any(1).nonzero()[:, 0], (~known).any(0).nonzero()[:, 0]
     if not len(rows):
@@ -98,7 +98,7 @@ def hidden_face(picture: Tensor, known: Tensor, network: FaceFrame) -> tuple[Fac
     box = (left + right - reach) / 2, (top + bottom - reach) / 2, reach, reach
     area = _Area(picture, known, box, SIDES[1] * wide)
     found, off = aligned(area.surest(starts, network), picture, known, network)
-    return (found, off) if off < SURE and found.side >= LEAST else None
+    return found if off < SURE and found.side >= LEAST else None
 
 
 @torch.no_grad()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.face_frame import FaceFrame
 from .align import NETWORK, aligned, framing_network, hidden_face, seen_faces
 from .degradation import fill
 from .face import Face, find_faces
@@ -87,27 +88,34 @@ def _face(box: str, evidence: Tensor, known: Tensor, faces: bool) -> Face | None
     if box == "square" or (box == "auto" and (not faces or float(known.float().mean()) <= 1 - EMPTY)):
         return None
     network = framing_network()
-    found = _found(evidence, known)
-    touched = [face for face, missing in found if 0 < missing < MOST]
-    if network is not None:
-        surest = [aligned(face, evidence, known, network) for face in touched]
-        hidden = hidden_face(evidence, known, network)
-        if hidden is not None and 0 < _missing(hidden[0], known) < MOST:
-            surest.append(hidden)
-        touched = [face for face, _ in sorted(surest, key=lambda one: one[1])]
-    whole = bool(known.all())
-    others = [face for face, _ in found if box == "face" or (whole and face.support >= SURE)]
-    if not touched and network is not None:
-        others = [aligned(face, evidence, known, network)[0] for face in others[:1]]
-        if not others and (box == "face" or whole):
-            others = seen_faces(evidence, known, network)
-    best = next(iter(touched + others), None)
+    ways: list[Callable[[], Face | None]] = [lambda: _cascaded_face(box, evidence, known, network)]
+    if network is not None:  # it takes a tenth of the time of a cascade
+        ways.insert(0, lambda: _framed_face(evidence, known, network))
+        if box == "face" and not known.all():
+            ways.append(lambda: next(iter(seen_faces(evidence, known, network)), None))
+    best = next((face for way in ways if (face := way()) is not None), None)
     if best is None and box == "face":
         raise NoFaceError(
             "face: none was found in the picture; give the box, or restore the whole picture. Without "
             f"{NETWORK} they are found by OpenCV or scikit-image, where these are installed"
         )
     return None if best is None or (box == "auto" and _framed(best, square_around(known))) else best
+
+
+def _framed_face(evidence: Tensor, known: Tensor, network: FaceFrame) -> Face | None:
+    """The face that the framing network sees, under the hole if there is one."""
+    if known.all():
+        return next(iter(seen_faces(evidence, known, network)), None)
+    hidden = hidden_face(evidence, known, network)
+    return hidden if hidden is not None and 0 < _missing(hidden, known) < MOST else None
+
+
+def _cascaded_face(box: str, evidence: Tensor, known: Tensor, network: FaceFrame | None) -> Face | None:
+    """The face that a cascade sees, first of those that holes touch; for "auto" surely one."""
+    for face, missing in _found(evidence, known):
+        if 0 < missing < MOST or box == "face" or (known.all() and face.support >= SURE):
+            return face if network is None else aligned(face, evidence, known, network)[0]
+    return None
 
 
 def _found(evidence: Tensor, known: Tensor) -> list[tuple[Face, float]]:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 import zoo
 from zoo.models.face_frame import FaceFrame, between
-from zoo.restore import align
+from zoo.restore import align, frame
 from zoo.restore.align import aligned, framing_network, hidden_face, seen_faces
 from zoo.restore.face import Face
-from zoo.restore.frame import frame_of
+from zoo.restore.frame import NoFaceError, frame_of
 
 data = pytest.importorskip("skimage.data")
 HOLES = {"nose": (205, 90, 245, 130), "mouth": (200, 110, 250, 160), "eyes": (190, 80, 270, 115)}
@@ -133,7 +133,7 @@ def test_faces_under_holes(network: FaceFrame) -> None:
     for ellipse in HOLES.values():
         found = hidden_face(picture, with_hole((512, 512), ellipse), network)
         assert found is not None
-        place, size, angle = apart(best, found[0])
+        place, size, angle = apart(best, found)
         assert place < 0.05 and size < 0.1 and angle < 5
     for hole in ((60, 380, 130, 450), (20, 100, 100, 160)):  # the glove, the flag
         assert hidden_face(picture, with_hole((512, 512), hole), network) is None
@@ -173,6 +173,24 @@ def test_pictures_of_any_size(height: int, width: int, hole: bool) -> None:
     known = torch.ones(height, width, dtype=torch.bool)
     known[height // 2, width // 2] = not hole or height * width == 1
     assert frame_of("auto", picture, known, True).box[2] == min(height, width)
+
+
+def test_which_way_a_face_is_found(network: FaceFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, cascades = photograph(data.astronaut()), []
+
+    def none_seen(pixels: np.ndarray) -> list[Face]:
+        cascades.append(pixels.shape)
+        return []
+
+    monkeypatch.setattr(frame, "find_faces", none_seen)
+    eyes, flag, whole = (with_hole((512, 512), hole) for hole in (HOLES["eyes"], (20, 100, 100, 160), None))
+    for box, known in (("auto", eyes), ("face", eyes), ("auto", whole), ("face", whole)):
+        assert 90 < frame_of(box, picture, known, True).box[2] < 125
+    assert not cascades, "the network alone"
+    assert frame_of("auto", picture, flag, True).box[2] == 512 and cascades, "the hole is in no face"
+    assert 90 < frame_of("face", picture, flag, True).box[2] < 125
+    with pytest.raises(NoFaceError):
+        frame_of("face", photograph(data.coffee()), torch.ones(400, 600, dtype=torch.bool), True)
 
 
 def test_without_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
