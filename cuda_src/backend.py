@@ -115,8 +115,12 @@ def _loaded(library: Path, source: str) -> Backend:
     if not torch.cuda.is_available():
         _use_reference("CUDA", names=compiled)
         return Backend("compiled", source, library, False, reason, "")
+    # that of the package serves every processor, so it may be there where the CPU library had to be compiled anew
+    installed = build.INSTALLED / build.library_name("cuda")
     try:
-        torch.ops.load_library(str(build.compile_library(library.parent, "cuda")))
+        torch.ops.load_library(
+            str(build.compile_library((installed if installed.exists() else library).parent, "cuda"))
+        )
     except (build.BuildError, OSError) as error:
         _use_reference("CUDA", names=compiled)
         hint = "CUDA tensors run the plain-PyTorch reference: install the CUDA toolkit (nvcc), then `make` again"

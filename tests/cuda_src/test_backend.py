@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from cuda_src import build
 
@@ -155,3 +156,27 @@ print("same")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NSZ_BACKEND": "compiled"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "same", done.stderr
+
+
+@pytest.mark.parametrize("there", (True, False))
+def test_an_installed_cuda_library_is_not_compiled_again(there, monkeypatch, tmp_path):
+    backend = sys.modules["cuda_src.backend"]
+    loaded = []
+
+    def no_nvcc(out):
+        raise build.BuildError("no nvcc")
+
+    installed = tmp_path / "lib" / build.library_name("cuda")
+    installed.parent.mkdir()
+    if there:
+        installed.touch()
+    monkeypatch.setattr(build, "INSTALLED", installed.parent)
+    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for name in ("_forget", "_use_reference"):
+        monkeypatch.setattr(backend, name, lambda *names, **options: None)
+    monkeypatch.setattr(build, "cuda_command", no_nvcc)
+    cached = tmp_path / "cache" / "nsz_cpu.so"
+    found = backend._loaded(cached, "cache")
+    assert loaded == [str(cached), str(installed)][: 1 + there]
+    assert found.cuda == there
