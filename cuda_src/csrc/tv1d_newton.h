@@ -8,19 +8,25 @@
 
 namespace nsz {
 
-HOST_DEVICE double clip(double v, double w) { return v < -w ? -w : (v > w ? w : v); }
+// What is nearly at a bound is at it: as a free variable that its step pushes out it would spoil the step of the others.
+HOST_DEVICE double clip(double v, double w) {
+  const double near = w * (1 - 1e-14);
+  return v <= -near ? -w : (v >= near ? w : v);
+}
 
-// y = x - D^T u, and the value of the dual objective up to a constant: 1/2 ||y||^2
+// y = x - D^T u, and the value of the dual objective up to a constant: 1/2 ||y - x_0||^2 - 1/2 ||x - x_0||^2, which has
+// digits for small u, and the changes v of y, which add up to 0, do not see x_0
 template <typename T>
 HOST_DEVICE double tv1d_primal_of_dual(const T* x, const double* u, double* y, int N, int stride) {
-  double half = 0, before = 0;
+  const double first = double(x[0]);
+  double value = 0, before = 0;
   for (int n = 0; n < N; ++n) {
-    const double after = n < N - 1 ? u[n] : 0.0;
-    y[n] = double(x[n * stride]) + after - before;
-    half += y[n] * y[n] / 2;
+    const double after = n < N - 1 ? u[n] : 0.0, v = after - before, here = double(x[n * stride]);
+    y[n] = here + v;
+    value += v * (here - first + v / 2);
     before = after;
   }
-  return half;
+  return value;
 }
 
 // Solves (D D^T)_F d_F = g_F, where F are the edges with held == 0; d is 0 on the others. `c` holds the

@@ -70,6 +70,8 @@ def certify(x: np.ndarray, y: np.ndarray, w: np.ndarray, atol: float) -> None:
 @settings(max_examples=60, deadline=None)
 @given(rows=rows, lam=st.sampled_from([0.0, 1e-8, 0.25, 1.0, 2.5, 7.0, 1e4, 1e12]), noise=st.booleans())
 @example(rows=[[0, 0, 1, -3, 2]], lam=0.25, noise=False)  # the dual of a step is its bound but for the last digit
+@example(rows=[[0, 8, 0, 0, 2]], lam=1e-8, noise=False)  # steps that the squared norm of y has no digits for
+@example(rows=[[6, 0, 4, -8, 8, 8, 8, 0, 1]], lam=0.25, noise=False)  # a dual on its bound but for the last digit
 def test_every_method_meets_the_optimality_conditions(rows, lam, noise):
     x = torch.tensor(rows, dtype=torch.float64) / 4  # integers: ties and flat runs
     if noise:
