@@ -177,18 +177,16 @@ def _of_height(tiles: list[Tensor], height: int) -> list[Tensor]:
 
 def _frame(entry: Entry, module: nn.Module, picture: Tensor) -> list[Tensor]:
     """A face that a prior makes, what is seen of it in a frame that is off, and where the network moves the frame."""
-    from .models.face_frame import moved
+    from .models.face_frame import FaceFrame, moved
     from .tasks.latents import sample
 
+    assert isinstance(module, FaceFrame)
     face = sample(f"lcm.{entry.tag}", 1)
     side = face.shape[-1]
     frames = moved(face.new_tensor([[side / 2, side / 2, side, 0.0]]), face.new_tensor([[0.08, 0.1, 0.1, 0.3]]))
     pictures = torch.cat([face, torch.ones_like(face[:, :1])], 1)
-    views = [module.views(pictures, frames)]  # type: ignore[operator]
-    for _ in range(FRAME_ROUNDS):
-        frames = moved(frames, module(views[-1])[:, 0])
-        views.append(module.views(pictures, frames))  # type: ignore[operator]
-    tiles = [face[0], *(view[0, :3] * view[0, 3:] for view in (views[0], views[-1]))]
+    views = [module.views(pictures, each) for each in (frames, module.moved(pictures, frames, FRAME_ROUNDS)[0])]
+    tiles = [face[0], *(view[0, :3] * view[0, 3:] for view in views)]
     return _of_height(tiles, picture.shape[-2])
 
 

@@ -95,6 +95,21 @@ class FaceFrame(nn.Module):
         x = self.stages(x.contiguous(memory_format=torch.channels_last))
         return self.head(x.flatten(1)).float().unflatten(1, (2, 4))
 
+    def moved(self, pictures: Tensor, frames: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+        """Look and move, so many times.
+
+        Args:
+            pictures, frames: As in `views`.
+            rounds: At least 1.
+
+        Returns:
+            The frames then, and the second row of what the last look gave (B, 4).
+        """
+        for _ in range(rounds):
+            offsets, spread = self(self.views(pictures, frames)).unbind(1)
+            frames = moved(frames, offsets)
+        return frames, spread
+
     def golden_input(self) -> Tensor:
         """A view from a formula, with a hole."""
         axis = torch.arange(self.size, dtype=torch.float64) / self.size

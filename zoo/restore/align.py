@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .. import registry
 from ..loading import load
-from ..models.face_frame import FaceFrame, between, moved
+from ..models.face_frame import FaceFrame, between
 from .face import Face
 from .turned import cut_turned
 
@@ -186,7 +186,5 @@ class _Area:
 
     def moved(self, frames: Tensor, network: FaceFrame) -> tuple[Tensor, Tensor]:
         """Frames (B, 4) after all rounds, and as for `aligned` how far off their places may be (B,)."""
-        for _ in range(ROUNDS):
-            offsets, spread = network(network.views(self.seen, frames)).unbind(1)
-            frames = moved(frames, offsets)
+        frames, spread = network.moved(self.seen, frames, ROUNDS)
         return frames, spread[:, :2].exp().mean(1)

@@ -135,6 +135,7 @@ class FrameFaces(OnPictures):
     @torch.no_grad()
     def validate(self, model: nn.Module, device: torch.device, *, full: bool) -> dict[str, float]:
         """Mean errors on held-out faces with holes: before, and after so many rounds."""
+        assert isinstance(model, FaceFrame)
         count = min(len(self.pictures[1]), 500 if full else 100)
         generator = torch.Generator().manual_seed(0)
         sums: dict[str, Tensor] = {}
@@ -143,7 +144,7 @@ class FrameFaces(OnPictures):
             pictures[:, 3:] *= random_holes(len(part), self.side, generator).to(device)
             for name in ("before", *(str(number + 1) for number in range(ROUNDS))):
                 if name != "before":
-                    frames = moved(frames, model(self.model.views(pictures, frames))[:, 0])
+                    frames, _ = model.moved(pictures, frames, 1)
                 error = between(frames, self._whole(frames)).abs().sum(0).cpu()
                 sums[name] = sums.get(name, torch.zeros(4)) + error / count
         found: dict[str, float] = {}
@@ -154,15 +155,13 @@ class FrameFaces(OnPictures):
 
     def picture(self, model: nn.Module, device: torch.device) -> Tensor:
         """What is seen of eight held-out faces before, and after the last round."""
+        assert isinstance(model, FaceFrame)
         generator = torch.Generator().manual_seed(1)
         count = min(8, len(self.pictures[1]))
         pictures, frames = self._scenes(batch_of(self.pictures[1], np.arange(count), device), generator)
         pictures[:, 3:] *= random_holes(count, self.side, generator).to(device)
-        rows = [self.model.views(pictures, frames)]
-        for _ in range(ROUNDS):
-            frames = moved(frames, model(rows[-1])[:, 0])
-            rows.append(self.model.views(pictures, frames))
-        return rows_of(*(row[:, :3] * row[:, 3:] for row in (rows[0], rows[-1])))
+        rows = [model.views(pictures, each) for each in (frames, model.moved(pictures, frames, ROUNDS)[0])]
+        return rows_of(*(row[:, :3] * row[:, 3:] for row in rows))
 
     def export(self) -> Export:
         """The network."""

@@ -22,6 +22,9 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 PRECISIONS = ("float32", "bf16")
 
 
+CHANGES = ("lr_scale", "own_batch")  # fields that say how a recipe differs from its file
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One recipe; `zoo/recipes/<name>.toml`."""
@@ -89,8 +92,8 @@ class Recipe:
     def fixed(self) -> dict[str, Any]:
         """What must not change between the sessions of a run, as JSON has it: all but the budget and the release."""
         plain = dataclasses.asdict(self)
-        del plain["minutes"], plain["release"]
-        del plain["lr_scale"], plain["own_batch"]  # these show in the schedule and the batch
+        for name in ("minutes", "release", *CHANGES):  # the last show in the schedule and the batch
+            del plain[name]
         return json.loads(json.dumps(plain))
 
 
@@ -100,7 +103,7 @@ def parse_recipe(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
     Raises:
         ValueError: unknown or missing keys, or values that make no sense; `where` is named.
     """
-    fields = {item.name: item for item in dataclasses.fields(Recipe) if item.name not in ("lr_scale", "own_batch")}
+    fields = {item.name: item for item in dataclasses.fields(Recipe) if item.name not in CHANGES}
     if unknown := sorted(set(table) - set(fields)):
         raise ValueError(f"{where}: unknown keys {unknown}; allowed are {sorted(fields)}")
     mandatory = {key for key, item in fields.items() if item.default is item.default_factory is dataclasses.MISSING}
